@@ -8,5 +8,7 @@ import type { Env } from './env.js'
 export function newId(env: Env): string {
   const bytes = env.randomBytes(17)
   bytes[0] = (bytes[0] ?? 0) | 0x80
-  return BigInt(`0x${bytes.toString('hex')}`).toString(36).slice(1, 26)
+  return BigInt(`0x${bytes.toString('hex')}`)
+    .toString(36)
+    .slice(1, 26)
 }

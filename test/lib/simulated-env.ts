@@ -91,7 +91,11 @@ export class SimulatedEnv implements Env {
   #next(): Timer | undefined {
     let best: Timer | undefined
     for (const timer of this.#timers) {
-      if (best === undefined || timer.dueMs < best.dueMs || (timer.dueMs === best.dueMs && timer.order < best.order)) {
+      if (
+        best === undefined ||
+        timer.dueMs < best.dueMs ||
+        (timer.dueMs === best.dueMs && timer.order < best.order)
+      ) {
         best = timer
       }
     }
