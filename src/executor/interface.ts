@@ -1,4 +1,5 @@
 import type { Env } from '../env/env.js'
+import type { LogMessage, LogOptions } from '../model/logs.js'
 import type { ContainerStatus, Network, Service, Task } from '../model/objects.js'
 import type { NodeDescription, PortConfig } from '../model/spec/index.js'
 
@@ -18,31 +19,32 @@ export interface Executor {
    * Task IDs of all containers of the swarm node `nodeId` that exist here, so that those without a task
    * can be removed at start.
    */
-  listTaskContainers(nodeId: string): Promise<readonly { readonly taskId: string; readonly containerId: string }[]>
+  listTaskContainers(
+    nodeId: string,
+  ): Promise<readonly { readonly taskId: string; readonly containerId: string }[]>
   /** Force-removes the container of a task that the agent no longer knows. */
   removeTaskContainer(containerId: string): Promise<void>
   close(): Promise<void>
 }
 
 /** A task as its node sees it: with copies of the networks it is attached to. */
-export interface AssignedTask
-  extends Pick<
-    Task,
-    | 'id'
-    | 'version'
-    | 'spec'
-    | 'serviceId'
-    | 'slot'
-    | 'nodeId'
-    | 'serviceAnnotations'
-    | 'desiredState'
-    | 'status'
-    | 'endpoint'
-    | 'logDriver'
-    | 'assignedGenericResources'
-    | 'registryAuth'
-    | 'jobIteration'
-  > {
+export interface AssignedTask extends Pick<
+  Task,
+  | 'id'
+  | 'version'
+  | 'spec'
+  | 'serviceId'
+  | 'slot'
+  | 'nodeId'
+  | 'serviceAnnotations'
+  | 'desiredState'
+  | 'status'
+  | 'endpoint'
+  | 'logDriver'
+  | 'assignedGenericResources'
+  | 'registryAuth'
+  | 'jobIteration'
+> {
   readonly networks: readonly {
     readonly network: Pick<Network, 'id' | 'spec' | 'driverState' | 'ipam'>
     readonly addresses: readonly string[]
@@ -52,14 +54,21 @@ export interface AssignedTask
 
 /** What a task may read: exactly the secrets and configs that it references, and its node. */
 export interface Dependencies {
-  secret(id: string): { readonly name: string; readonly data: Buffer; readonly templating?: string } | undefined
-  config(id: string): { readonly name: string; readonly data: Buffer; readonly templating?: string } | undefined
+  secret(
+    id: string,
+  ): { readonly name: string; readonly data: Buffer; readonly templating?: string } | undefined
+  config(
+    id: string,
+  ): { readonly name: string; readonly data: Buffer; readonly templating?: string } | undefined
   readonly node: {
     readonly id: string
     readonly hostname: string
     readonly platform: { readonly Architecture: string; readonly OS: string }
   }
-  readonly service?: Pick<Service, 'id'> & { readonly name: string; readonly labels: Readonly<Record<string, string>> }
+  readonly service?: Pick<Service, 'id'> & {
+    readonly name: string
+    readonly labels: Readonly<Record<string, string>>
+  }
 }
 
 /**
@@ -94,26 +103,6 @@ export interface Controller {
   close(): Promise<void>
 }
 
-export interface LogOptions {
-  readonly follow: boolean
-  readonly stdout: boolean
-  readonly stderr: boolean
-  /** Unix ms; only messages at or after it. */
-  readonly sinceMs?: number
-  /** Only the last so many messages; absent = all. */
-  readonly tail?: number
-}
-
-export interface LogMessage {
-  readonly stream: 'stdout' | 'stderr'
-  /** Unix nanoseconds. */
-  readonly timestampNs: bigint
-  /** Key-value pairs that the container's log options ask for. */
-  readonly attrs: Readonly<Record<string, string>>
-  /** With its newline, unless the container wrote none. */
-  readonly data: Buffer
-}
-
 /**
  * A step failed. `temporary`: to be tried again after a while. Else the task ends: REJECTED before
  * STARTING, FAILED from there on; `message` becomes `Status.Err`.
@@ -132,3 +121,5 @@ export class TaskError extends Error {
 }
 
 export type ExecutorFactory = (env: Env) => Promise<Executor>
+
+export type { LogMessage, LogOptions }

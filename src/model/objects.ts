@@ -58,12 +58,7 @@ export interface VirtualIP {
 }
 
 export type UpdateState =
-  | 'updating'
-  | 'paused'
-  | 'completed'
-  | 'rollback_started'
-  | 'rollback_paused'
-  | 'rollback_completed'
+  'updating' | 'paused' | 'completed' | 'rollback_started' | 'rollback_paused' | 'rollback_completed'
 
 export interface UpdateStatus {
   readonly state: UpdateState
@@ -174,7 +169,10 @@ export interface Config extends Meta {
 
 /** A cluster (CSI) volume. */
 export interface Volume extends Meta {
-  readonly spec: ClusterVolumeSpec & { readonly Name: string; readonly Labels: Readonly<Record<string, string>> }
+  readonly spec: ClusterVolumeSpec & {
+    readonly Name: string
+    readonly Labels: Readonly<Record<string, string>>
+  }
   readonly pendingDelete?: boolean
 }
 

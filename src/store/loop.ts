@@ -1,0 +1,115 @@
+import type { Env } from '../env/env.js'
+import { errorText } from '../model/errors.js'
+import type { Commit, Store, View } from './store.js'
+
+/**
+ * A part of the manager that works on the leader: it watches the store, decides, and writes back to it.
+ * Loops know nothing of each other.
+ */
+export interface Loop {
+  /** For the log: `replicated orchestrator`. */
+  readonly name: string
+  /** Rebuilds all state from the store. Called once, in the same turn as the first possible commit. */
+  start(view: View): void
+  /** Notes what there is to do. No writes, no waiting. */
+  onCommit(commit: Commit): void
+  /**
+   * Does all pending work once. Runs after `start` and after commits, never twice at the same time.
+   * After `signal` aborts nothing may be written any more.
+   */
+  tick(signal: AbortSignal): Promise<void>
+  /** Cancels timers. */
+  stop(): void
+}
+
+/** Makes a loop; `wake` asks for a `tick`, say when a timer of the loop has fired. */
+export type LoopFactory = (env: Env, store: Store, wake: () => void) => Loop
+
+/** A failed tick is tried again after so long, doubled with each failure in a row up to the limit. */
+const retryDelayMs = 50
+const maxRetryDelayMs = 5000
+
+/** Runs loops while this member leads. */
+export class LoopRunner {
+  readonly #runs: readonly LoopRun[]
+
+  constructor(env: Env, store: Store, factories: readonly LoopFactory[]) {
+    this.#runs = factories.map((factory) => new LoopRun(env, store, factory))
+  }
+
+  start(): void {
+    for (const run of this.#runs) run.start()
+  }
+
+  /** Resolves once no tick runs any more. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#runs.map((run) => run.stop()))
+  }
+}
+
+class LoopRun {
+  readonly #env: Env
+  readonly #store: Store
+  readonly #loop: Loop
+  readonly #abort = new AbortController()
+  #unwatch: (() => void) | undefined
+  #cancelTimer: (() => void) | undefined
+  #running: Promise<void> | undefined
+  #wanted = false
+  #failures = 0
+
+  constructor(env: Env, store: Store, factory: LoopFactory) {
+    this.#env = env
+    this.#store = store
+    this.#loop = factory(env, store, () => this.#wake())
+  }
+
+  start(): void {
+    this.#loop.start(this.#store.view)
+    this.#unwatch = this.#store.watch((commit) => {
+      this.#loop.onCommit(commit)
+      this.#wake()
+    })
+    this.#wake()
+  }
+
+  async stop(): Promise<void> {
+    this.#unwatch?.()
+    this.#cancelTimer?.()
+    this.#abort.abort()
+    this.#loop.stop()
+    await this.#running
+  }
+
+  /** Commits of one turn are one tick. */
+  #wake(delayMs = 0): void {
+    this.#wanted = true
+    if (this.#running !== undefined || this.#abort.signal.aborted) return
+    if (this.#cancelTimer !== undefined && delayMs === 0 && this.#failures > 0) return
+    this.#cancelTimer?.()
+    this.#cancelTimer = this.#env.after(delayMs, () => {
+      this.#cancelTimer = undefined
+      this.#running = this.#run()
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#wanted = false
+    try {
+      await this.#loop.tick(this.#abort.signal)
+      this.#failures = 0
+    } catch (error) {
+      if (!this.#abort.signal.aborted) {
+        this.#failures++
+        this.#wanted = true
+        this.#env.log.warn(
+          { loop: this.#loop.name, err: errorText(error) },
+          'a pass failed and will be repeated',
+        )
+      }
+    }
+    this.#running = undefined
+    if (this.#wanted)
+      this.#wake(this.#failures === 0 ? 0 : Math.min(retryDelayMs * 2 ** this.#failures, maxRetryDelayMs))
+  }
+}
