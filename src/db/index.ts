@@ -1,0 +1,11 @@
+export { DatabaseThread, type DatabaseOptions } from './database-thread.js'
+export { Sealer, SealError, SEAL_OVERHEAD_BYTES } from './seal.js'
+export {
+  blobColumn,
+  DatabaseError,
+  numberColumn,
+  textColumn,
+  type SqlOp,
+  type SqlRow,
+  type SqlValue,
+} from './sql.js'
