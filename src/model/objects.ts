@@ -65,6 +65,8 @@ export interface UpdateStatus {
   readonly startedAtMs?: number
   readonly completedAtMs?: number
   readonly message: string
+  /** How many slots had to be updated, and how many of them failed. Never shown. */
+  readonly rollout?: { readonly slots: number; readonly failures: number }
 }
 
 export interface JobStatus {
@@ -88,8 +90,24 @@ export interface Task extends Meta {
   readonly endpoint?: Endpoint
   readonly logDriver?: Driver
   readonly jobIteration?: number
+  /** Present where the task took the place of one that ended. Never shown. */
+  readonly restart?: TaskRestart
+  /** With desired state READY: the end of the restart delay. Never shown. */
+  readonly notBeforeMs?: number
   readonly assignedGenericResources?: readonly GenericResource[]
   readonly registryAuth?: string
+}
+
+/** What became of the tasks that had the same slot and spec before. */
+export interface TaskRestart {
+  /** Restarts so far, this one included. */
+  readonly attempts: number
+  /** When they were, oldest first: only with a restart window, and only as far back as it reaches. */
+  readonly timesMs?: readonly number[]
+  /** How many in a row ended soon after their start. */
+  readonly quickFailures: number
+  /** One of them has been counted as a failure of the update under way. */
+  readonly failedUpdate?: boolean
 }
 
 export interface TaskStatus {
