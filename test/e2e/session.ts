@@ -100,11 +100,7 @@ export async function session(t: TestContext, docker: DockerCli, realContainers:
       await docker.ok('service ls'),
       /^ID +NAME +MODE +REPLICAS +IMAGE +PORTS\n[0-9a-z]{12} +web +replicated +3\/3 +busybox:latest +\n$/,
     )
-    assert.deepEqual((await running('web', 3)).map((line) => line.split(' ')[0]).sort(), [
-      'web.1',
-      'web.2',
-      'web.3',
-    ])
+    assert.deepEqual(names(await running('web', 3)), ['web.1', 'web.2', 'web.3'])
     const [inspected] = (await docker.json('service inspect web')) as {
       Spec: { Mode: unknown; Name: string }
     }[]
@@ -126,7 +122,7 @@ export async function session(t: TestContext, docker: DockerCli, realContainers:
     assert.match(grown, /overall progress: 5 out of 5 tasks/)
     await running('web', 5)
     assert.match(await docker.ok('service scale web=2'), /overall progress: 2 out of 2 tasks/)
-    assert.deepEqual((await running('web', 2)).map((line) => line.split(' ')[0]).sort(), ['web.1', 'web.2'])
+    assert.deepEqual(names(await running('web', 2)), ['web.1', 'web.2'])
     await eventually('the other tasks to be gone', async () => (await tasks('web')).length === 2)
   })
 
@@ -362,3 +358,8 @@ configs:
   settings:
     file: ./c
 `
+
+/** Task names, in order, of the lines that `tasks` gives. */
+function names(lines: readonly string[]): string[] {
+  return lines.map((line) => line.split(' ')[0] ?? '').sort()
+}
