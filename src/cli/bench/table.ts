@@ -1,0 +1,42 @@
+import type { Measure } from './measures.js'
+import type { Target } from './target.js'
+
+export interface Row {
+  readonly name: string
+  readonly unit: string
+  /** One per target, in their order. */
+  readonly figures: readonly number[]
+}
+
+/** Measures every target in turn, so that neither works while the other is measured. */
+export async function measureAll(
+  measures: readonly Measure[],
+  targets: readonly Target[],
+  onRow: (row: Row) => void,
+): Promise<readonly Row[]> {
+  const rows: Row[] = []
+  for (const { name, unit, run } of measures) {
+    const figures: number[] = []
+    for (const target of targets) figures.push(await run(target))
+    const row = { name, unit, figures }
+    rows.push(row)
+    onRow(row)
+  }
+  return rows
+}
+
+export function header(targets: readonly Target[]): string {
+  const ratio = targets.length === 2 ? ['ratio'] : []
+  return line('', ['unit', ...targets.map(({ name }) => name), ...ratio])
+}
+
+/** A line of the table; with two targets, how many times the second one's figure the first one's is. */
+export function formatRow({ name, unit, figures }: Row): string {
+  const [first, second] = figures
+  const ratio = first === undefined || second === undefined ? [] : [`${(first / second).toFixed(1)}×`]
+  return line(name, [unit, ...figures.map((figure) => figure.toFixed(figure < 100 ? 1 : 0)), ...ratio])
+}
+
+function line(name: string, cells: readonly string[]): string {
+  return `${name.padEnd(32)}${cells.map((cell) => cell.padStart(12)).join('')}`
+}
