@@ -28,17 +28,17 @@ export const HealthConfigSchema = struct('HealthConfig', {
 export type HealthConfig = Spec<typeof HealthConfigSchema>
 
 export const CredentialSpecSchema = struct('CredentialSpec', {
-  Config: text('ID of the config that holds the credential spec.'),
-  File: text('File below the engine’s root.'),
-  Registry: text('Value in the Windows registry.'),
+  Config: text('ID of the config that holds the credential spec.', 'always'),
+  File: text('File below the engine’s root.', 'always'),
+  Registry: text('Value in the Windows registry.', 'always'),
 })
 
 export const SELinuxContextSchema = struct('SELinuxContext', {
-  Disable: flag(),
-  User: text(),
-  Role: text(),
-  Type: text(),
-  Level: text(),
+  Disable: flag(undefined, 'always'),
+  User: text(undefined, 'always'),
+  Role: text(undefined, 'always'),
+  Type: text(undefined, 'always'),
+  Level: text(undefined, 'always'),
 })
 
 export const SeccompOptsSchema = struct('SeccompOpts', {
@@ -53,7 +53,7 @@ export const PrivilegesSchema = struct('Privileges', {
   SELinuxContext: SELinuxContextSchema,
   Seccomp: SeccompOptsSchema,
   AppArmor: AppArmorOptsSchema,
-  NoNewPrivileges: flag(),
+  NoNewPrivileges: flag(undefined, 'always'),
 })
 export type Privileges = Spec<typeof PrivilegesSchema>
 
@@ -64,24 +64,24 @@ export const DNSConfigSchema = struct('DNSConfig', {
 })
 
 export const SecretReferenceFileTargetSchema = struct('SecretReferenceFileTarget', {
-  Name: text('File name, below `/run/secrets` unless absolute.'),
-  UID: text('Owner of the file.'),
-  GID: text('Group of the file.'),
-  Mode: uint32('Permission bits.'),
+  Name: text('File name, below `/run/secrets` unless absolute.', 'always'),
+  UID: text('Owner of the file.', 'always'),
+  GID: text('Group of the file.', 'always'),
+  Mode: uint32('Permission bits.', 'always'),
 })
 
 export const SecretReferenceSchema = struct('SecretReference', {
   File: SecretReferenceFileTargetSchema,
-  SecretID: text(),
-  SecretName: text(),
+  SecretID: text(undefined, 'always'),
+  SecretName: text(undefined, 'always'),
 })
 export type SecretReference = Spec<typeof SecretReferenceSchema>
 
 export const ConfigReferenceFileTargetSchema = struct('ConfigReferenceFileTarget', {
-  Name: text('File name, below `/` unless absolute.'),
-  UID: text('Owner of the file.'),
-  GID: text('Group of the file.'),
-  Mode: uint32('Permission bits.'),
+  Name: text('File name, below `/` unless absolute.', 'always'),
+  UID: text('Owner of the file.', 'always'),
+  GID: text('Group of the file.', 'always'),
+  Mode: uint32('Permission bits.', 'always'),
 })
 
 export const ConfigReferenceRuntimeTargetSchema = struct(
@@ -93,15 +93,15 @@ export const ConfigReferenceRuntimeTargetSchema = struct(
 export const ConfigReferenceSchema = struct('ConfigReference', {
   File: ConfigReferenceFileTargetSchema,
   Runtime: ConfigReferenceRuntimeTargetSchema,
-  ConfigID: text(),
-  ConfigName: text(),
+  ConfigID: text(undefined, 'always'),
+  ConfigName: text(undefined, 'always'),
 })
 export type ConfigReference = Spec<typeof ConfigReferenceSchema>
 
 export const UlimitSchema = struct('Ulimit', {
-  Name: text('Name of the limit, such as `nofile`.'),
-  Hard: int64(),
-  Soft: int64(),
+  Name: text('Name of the limit, such as `nofile`.', 'always'),
+  Hard: int64(undefined, 'always'),
+  Soft: int64(undefined, 'always'),
 })
 
 export const ContainerSpecSchema = struct('ContainerSpec', {
@@ -115,13 +115,13 @@ export const ContainerSpecSchema = struct('ContainerSpec', {
   User: text('User inside the container.'),
   Groups: texts('More groups that the user belongs to.'),
   Privileges: PrivilegesSchema,
-  Init: flag('Runs an init process as PID 1. Absent leaves it to the engine.'),
+  Init: flag('Runs an init process as PID 1. Absent leaves it to the engine.', 'pointer'),
   StopSignal: text('Signal that asks the container to stop.'),
   TTY: flag(),
   OpenStdin: flag(),
   ReadOnly: flag('Makes the root file system read-only.'),
   Mounts: list(MountSchema),
-  StopGracePeriod: nanoseconds('Time between the stop signal and the kill.'),
+  StopGracePeriod: nanoseconds('Time between the stop signal and the kill.', 'pointer'),
   Healthcheck: HealthConfigSchema,
   Hosts: texts('Lines for `/etc/hosts`: `IP name [alias...]`.'),
   DNSConfig: DNSConfigSchema,

@@ -5,7 +5,7 @@ import { TopologySchema } from './volume-spec.js'
 
 export const NodeSpecSchema = struct('NodeSpec', {
   Name: text(),
-  Labels: stringMap('Labels that only managers can set.'),
+  Labels: stringMap('Labels that only managers can set.', 'always'),
   Role: word(['worker', 'manager'], 'The wanted role.'),
   Availability: word(['active', 'pause', 'drain']),
 })

@@ -37,7 +37,7 @@ export type Limit = Spec<typeof LimitSchema>
 export const ResourceRequirementsSchema = struct('ResourceRequirements', {
   Limits: LimitSchema,
   Reservations: ResourcesSchema,
-  SwapBytes: int64('Swap besides the memory limit, in bytes. -1 means no limit.'),
-  MemorySwappiness: int64('Percentage from 0 to 100; -1 leaves it to the engine.'),
+  SwapBytes: int64('Swap besides the memory limit, in bytes. -1 means no limit.', 'pointer'),
+  MemorySwappiness: int64('Percentage from 0 to 100; -1 leaves it to the engine.', 'pointer'),
 })
 export type ResourceRequirements = Spec<typeof ResourceRequirementsSchema>

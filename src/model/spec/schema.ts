@@ -25,6 +25,8 @@ interface StructOptions {
   readonly description?: string
   /** Name among the OpenAPI components where it is not `title`. */
   readonly componentName?: string
+  /** Go writes `{}` where it is absent. */
+  readonly presence?: 'always'
 }
 
 /** A Go struct: an object whose members may all be absent. */
@@ -41,37 +43,45 @@ export function componentName(schema: TSchema): string | undefined {
   return own ?? title
 }
 
-export const text = (description?: string) => Type.String(described(description))
-export const flag = (description?: string) => Type.Boolean(described(description))
-export const float64 = (description?: string) => Type.Number({ format: 'double', ...described(description) })
+/**
+ * When a member is written: `always` as Go's zero value where it is absent (no `omitempty`), `pointer`
+ * where zero and absent are two things. Without either, zero means absent. See canonical.ts.
+ */
+export type Presence = 'always' | 'pointer'
+
+export const text = (description?: string, presence?: Presence) => Type.String(noted(description, presence))
+export const flag = (description?: string, presence?: Presence) => Type.Boolean(noted(description, presence))
+export const float64 = (description?: string, presence?: Presence) =>
+  Type.Number({ format: 'double', ...noted(description, presence) })
 export const list = <S extends TSchema>(items: S, description?: string) =>
-  Type.Array(items, described(description))
-export const texts = (description?: string) => Type.Array(Type.String(), described(description))
+  Type.Array(items, noted(description))
+export const texts = (description?: string) => Type.Array(Type.String(), noted(description))
 
 /** One of a few words. Which of them hold is checked by `control`, whose error texts are Docker's. */
-export const word = (words: readonly string[], description?: string) =>
-  Type.String({ examples: words, ...described(description) })
+export const word = (words: readonly string[], description?: string, presence?: Presence) =>
+  Type.String({ examples: words, ...noted(description, presence) })
 
 /** Bytes, base64 in JSON as Go writes them. Kept in that form. */
-export const base64 = (description?: string) => Type.String({ format: 'byte', ...described(description) })
+export const base64 = (description?: string) => Type.String({ format: 'byte', ...noted(description) })
 
-export const stringMap = (description?: string) =>
+export const stringMap = (description?: string, presence?: Presence) =>
   Type.Unsafe<Record<string, string>>({
     type: 'object',
     additionalProperties: { type: 'string' },
-    ...described(description),
+    ...noted(description, presence),
   })
 
-const integer = (format: string) => (description?: string) =>
-  Type.Integer({ format, ...described(description) })
+const integer = (format: string) => (description?: string, presence?: Presence) =>
+  Type.Integer({ format, ...noted(description, presence) })
 
 export const int64 = integer('int64')
 export const int = integer('int')
 export const uint64 = integer('uint64')
 export const uint32 = integer('uint32')
 /** A Go `time.Duration`. */
-export const nanoseconds = (description: string) => int64(`${description} In nanoseconds.`)
+export const nanoseconds = (description: string, presence?: Presence) =>
+  int64(`${description} In nanoseconds.`, presence)
 
-function described(description: string | undefined): { description?: string } {
-  return description === undefined ? {} : { description }
+function noted(description?: string, presence?: Presence): { description?: string; presence?: Presence } {
+  return { ...(description !== undefined && { description }), ...(presence !== undefined && { presence }) }
 }

@@ -3,7 +3,7 @@ import { base64, stringMap, struct, text, type Spec } from './schema.js'
 
 export const SecretSpecSchema = struct('SecretSpec', {
   Name: text(),
-  Labels: stringMap(),
+  Labels: stringMap(undefined, 'always'),
   Data: base64('Never shown again.'),
   Driver: DriverSchema,
   Templating: DriverSchema,
@@ -12,7 +12,7 @@ export type SecretSpec = Spec<typeof SecretSpecSchema>
 
 export const ConfigSpecSchema = struct('ConfigSpec', {
   Name: text(),
-  Labels: stringMap(),
+  Labels: stringMap(undefined, 'always'),
   Data: base64(),
   Templating: DriverSchema,
 })

@@ -12,11 +12,13 @@ import {
 } from './schema.js'
 import { NetworkAttachmentConfigSchema, TaskSpecSchema } from './task-spec.js'
 
-export const ReplicatedServiceSchema = struct('ReplicatedService', { Replicas: uint64('1 where absent.') })
+export const ReplicatedServiceSchema = struct('ReplicatedService', {
+  Replicas: uint64('1 where absent.', 'pointer'),
+})
 export const GlobalServiceSchema = struct('GlobalService', {})
 export const ReplicatedJobSchema = struct('ReplicatedJob', {
-  MaxConcurrent: uint64('Tasks at one time. 1 where absent.'),
-  TotalCompletions: uint64('Tasks that must finish. `MaxConcurrent` where absent.'),
+  MaxConcurrent: uint64('Tasks at one time. 1 where absent.', 'pointer'),
+  TotalCompletions: uint64('Tasks that must finish. `MaxConcurrent` where absent.', 'pointer'),
 })
 export const GlobalJobSchema = struct('GlobalJob', {})
 
@@ -28,17 +30,17 @@ export const ServiceModeSchema = struct(
     ReplicatedJob: ReplicatedJobSchema,
     GlobalJob: GlobalJobSchema,
   },
-  { description: 'One of its members at most. Without any: one replica.' },
+  { description: 'One of its members at most. Without any: one replica.', presence: 'always' },
 )
 export type ServiceMode = Spec<typeof ServiceModeSchema>
 
 export const UpdateConfigSchema = struct('UpdateConfig', {
-  Parallelism: uint64('Replicas updated at one time. 0 updates all at once.'),
+  Parallelism: uint64('Replicas updated at one time. 0 updates all at once.', 'always'),
   Delay: nanoseconds('Time between two updates.'),
   FailureAction: word(['pause', 'continue', 'rollback']),
   Monitor: nanoseconds('Time after its start in which a task’s end counts as failure.'),
-  MaxFailureRatio: float64('Share of failed tasks that is still taken, from 0 to 1.'),
-  Order: word(['stop-first', 'start-first']),
+  MaxFailureRatio: float64('Share of failed tasks that is still taken, from 0 to 1.', 'always'),
+  Order: word(['stop-first', 'start-first'], undefined, 'always'),
 })
 export type UpdateConfig = Spec<typeof UpdateConfigSchema>
 
@@ -59,7 +61,7 @@ export type EndpointSpec = Spec<typeof EndpointSpecSchema>
 
 export const ServiceSpecSchema = struct('ServiceSpec', {
   Name: text('Made up where absent.'),
-  Labels: stringMap(),
+  Labels: stringMap(undefined, 'always'),
   TaskTemplate: TaskSpecSchema,
   Mode: ServiceModeSchema,
   UpdateConfig: UpdateConfigSchema,

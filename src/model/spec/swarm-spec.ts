@@ -15,21 +15,36 @@ import {
   type Spec,
 } from './schema.js'
 
-export const OrchestrationConfigSchema = struct('OrchestrationConfig', {
-  TaskHistoryRetentionLimit: int64('Tasks kept per replica, the live one included. Negative keeps all.'),
-})
+export const OrchestrationConfigSchema = struct(
+  'OrchestrationConfig',
+  {
+    TaskHistoryRetentionLimit: int64(
+      'Tasks kept per replica, the live one included. Negative keeps all.',
+      'always',
+    ),
+  },
+  { presence: 'always' },
+)
 
-export const RaftConfigSchema = struct('RaftConfig', {
-  SnapshotInterval: uint64('Log entries between two snapshots.'),
-  KeepOldSnapshots: uint64('Snapshots kept besides the newest.'),
-  LogEntriesForSlowFollowers: uint64('Log entries kept after a snapshot.'),
-  ElectionTick: int('Ticks without a leader before an election.'),
-  HeartbeatTick: int('Ticks between two heartbeats of the leader.'),
-})
+export const RaftConfigSchema = struct(
+  'RaftConfig',
+  {
+    SnapshotInterval: uint64('Log entries between two snapshots.'),
+    KeepOldSnapshots: uint64('Snapshots kept besides the newest.', 'always'),
+    LogEntriesForSlowFollowers: uint64('Log entries kept after a snapshot.'),
+    ElectionTick: int('Ticks without a leader before an election.', 'always'),
+    HeartbeatTick: int('Ticks between two heartbeats of the leader.', 'always'),
+  },
+  { presence: 'always' },
+)
 
-export const DispatcherConfigSchema = struct('DispatcherConfig', {
-  HeartbeatPeriod: nanoseconds('Time between two heartbeats of a node.'),
-})
+export const DispatcherConfigSchema = struct(
+  'DispatcherConfig',
+  {
+    HeartbeatPeriod: nanoseconds('Time between two heartbeats of a node.'),
+  },
+  { presence: 'always' },
+)
 
 export const ExternalCASchema = struct('ExternalCA', {
   Protocol: word(['cfssl']),
@@ -38,26 +53,34 @@ export const ExternalCASchema = struct('ExternalCA', {
   CACert: text('Root certificate that the CA signs with, PEM.'),
 })
 
-export const CAConfigSchema = struct('CAConfig', {
-  NodeCertExpiry: nanoseconds('How long a node’s certificate is valid.'),
-  ExternalCAs: list(ExternalCASchema),
-  SigningCACert: text('Root certificate to change to, PEM. Never shown.'),
-  SigningCAKey: text('Key of that certificate, PEM. Never shown.'),
-  ForceRotate: uint64('A number whose change makes the root be replaced.'),
-})
+export const CAConfigSchema = struct(
+  'CAConfig',
+  {
+    NodeCertExpiry: nanoseconds('How long a node’s certificate is valid.'),
+    ExternalCAs: list(ExternalCASchema),
+    SigningCACert: text('Root certificate to change to, PEM. Never shown.'),
+    SigningCAKey: text('Key of that certificate, PEM. Never shown.'),
+    ForceRotate: uint64('A number whose change makes the root be replaced.'),
+  },
+  { presence: 'always' },
+)
 export type CAConfig = Spec<typeof CAConfigSchema>
 
-export const TaskDefaultsSchema = struct('TaskDefaults', { LogDriver: DriverSchema })
+export const TaskDefaultsSchema = struct('TaskDefaults', { LogDriver: DriverSchema }, { presence: 'always' })
 
-export const EncryptionConfigSchema = struct('EncryptionConfig', {
-  AutoLockManagers: flag('Makes a manager ask for the unlock key when it starts.'),
-})
+export const EncryptionConfigSchema = struct(
+  'EncryptionConfig',
+  {
+    AutoLockManagers: flag('Makes a manager ask for the unlock key when it starts.', 'always'),
+  },
+  { presence: 'always' },
+)
 
 export const SwarmSpecSchema = struct(
   'Spec',
   {
     Name: text('Always `default`.'),
-    Labels: stringMap(),
+    Labels: stringMap(undefined, 'always'),
     Orchestration: OrchestrationConfigSchema,
     Raft: RaftConfigSchema,
     Dispatcher: DispatcherConfigSchema,

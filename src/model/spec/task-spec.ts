@@ -5,14 +5,14 @@ import { flag, list, nanoseconds, stringMap, struct, text, texts, uint64, word, 
 
 export const RestartPolicySchema = struct('RestartPolicy', {
   Condition: word(['none', 'on-failure', 'any']),
-  Delay: nanoseconds('Time before a new attempt.'),
-  MaxAttempts: uint64('New attempts per replica. 0 means no limit.'),
-  Window: nanoseconds('Time within which attempts are counted. 0 counts them all.'),
+  Delay: nanoseconds('Time before a new attempt.', 'pointer'),
+  MaxAttempts: uint64('New attempts per replica. 0 means no limit.', 'always'),
+  Window: nanoseconds('Time within which attempts are counted. 0 counts them all.', 'pointer'),
 })
 export type RestartPolicy = Spec<typeof RestartPolicySchema>
 
 export const SpreadOverSchema = struct('SpreadOver', {
-  SpreadDescriptor: text('Label to spread over: `node.labels.X` or `engine.labels.X`.'),
+  SpreadDescriptor: text('Label to spread over: `node.labels.X` or `engine.labels.X`.', 'always'),
 })
 
 export const PlacementPreferenceSchema = struct('PlacementPreference', { Spread: SpreadOverSchema })
@@ -37,7 +37,7 @@ export const NetworkAttachmentConfigSchema = struct('NetworkAttachmentConfig', {
 export type NetworkAttachmentConfig = Spec<typeof NetworkAttachmentConfigSchema>
 
 export const NetworkAttachmentSpecSchema = struct('NetworkAttachmentSpec', {
-  ContainerID: text('Container that joins a network by itself.'),
+  ContainerID: text('Container that joins a network by itself.', 'always'),
 })
 
 export const RuntimePrivilegeSchema = struct(
@@ -58,16 +58,20 @@ export const PluginSpecSchema = struct(
   { componentName: 'PluginSpec', description: 'For services that install an engine plugin.' },
 )
 
-export const TaskSpecSchema = struct('TaskSpec', {
-  ContainerSpec: ContainerSpecSchema,
-  PluginSpec: PluginSpecSchema,
-  NetworkAttachmentSpec: NetworkAttachmentSpecSchema,
-  Resources: ResourceRequirementsSchema,
-  RestartPolicy: RestartPolicySchema,
-  Placement: PlacementSchema,
-  Networks: list(NetworkAttachmentConfigSchema),
-  LogDriver: DriverSchema,
-  ForceUpdate: uint64('A number whose change alone makes tasks be replaced.'),
-  Runtime: word(['container', 'plugin', 'attachment']),
-})
+export const TaskSpecSchema = struct(
+  'TaskSpec',
+  {
+    ContainerSpec: ContainerSpecSchema,
+    PluginSpec: PluginSpecSchema,
+    NetworkAttachmentSpec: NetworkAttachmentSpecSchema,
+    Resources: ResourceRequirementsSchema,
+    RestartPolicy: RestartPolicySchema,
+    Placement: PlacementSchema,
+    Networks: list(NetworkAttachmentConfigSchema),
+    LogDriver: DriverSchema,
+    ForceUpdate: uint64('A number whose change alone makes tasks be replaced.', 'always'),
+    Runtime: word(['container', 'plugin', 'attachment']),
+  },
+  { presence: 'always' },
+)
 export type TaskSpec = Spec<typeof TaskSpecSchema>
