@@ -1,0 +1,34 @@
+import { SwarmError } from '../model/errors.js'
+import type { Certificate } from './certificate.js'
+
+export type NodeRole = 'manager' | 'worker'
+
+/** Who a node certificate speaks for: CN, OU and O of its subject. */
+export interface NodeIdentity {
+  readonly nodeId: string
+  readonly role: NodeRole
+  readonly clusterId: string
+}
+
+/** OU of a manager's certificate; also the TLS server name under which every node calls a manager. */
+export const MANAGER_OU = 'swarm-manager'
+export const WORKER_OU = 'swarm-worker'
+/** CN of the root; also the TLS server name of the join calls. */
+export const CA_NAME = 'swarm-ca'
+
+export function organizationalUnit(role: NodeRole): string {
+  return role === 'manager' ? MANAGER_OU : WORKER_OU
+}
+
+/**
+ * The identity in a node certificate. It says nothing about trust: verify the chain first.
+ * @throws {SwarmError} Unauthenticated when a field is missing or the role is unknown.
+ */
+export function certificateIdentity(certificate: Certificate): NodeIdentity {
+  const { commonName: nodeId, organization: clusterId, organizationalUnit: unit } = certificate.subject
+  const role = unit === MANAGER_OU ? 'manager' : unit === WORKER_OU ? 'worker' : undefined
+  if (!nodeId || !clusterId || role === undefined) {
+    throw new SwarmError('Unauthenticated', 'the certificate names no node, role and cluster')
+  }
+  return { nodeId, role, clusterId }
+}

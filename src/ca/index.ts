@@ -1,0 +1,47 @@
+export {
+  checkRootStrength,
+  isSignedBy,
+  parseCertificate,
+  parseCertificateDer,
+  parseCertificates,
+  tlsInfo,
+  type Certificate,
+} from './certificate.js'
+export { ChainError, verifyChain, type ChainFault, type ChainOptions } from './chain.js'
+export { createCsr, parseCsr } from './csr.js'
+export {
+  CA_NAME,
+  certificateIdentity,
+  MANAGER_OU,
+  WORKER_OU,
+  type NodeIdentity,
+  type NodeRole,
+} from './identity.js'
+export {
+  createRootCa,
+  createSigner,
+  crossSign,
+  DEFAULT_NODE_EXPIRY_MS,
+  issueNodeCertificate,
+  ROOT_EXPIRY_MS,
+  type NodeCertificateRequest,
+  type Signer,
+} from './issue.js'
+export {
+  checkRootDigest,
+  createJoinToken,
+  joinTokenRole,
+  parseJoinToken,
+  type JoinToken,
+} from './join-token.js'
+export type { DataKey } from './key-file.js'
+export {
+  KeyReadWriter,
+  type LoadOutcome,
+  type NodeCredentials,
+  type UnlockKeyChange,
+} from './key-read-writer.js'
+export { generateKey, parsePrivateKey, privateKeyPem, publicKeyDer } from './keys.js'
+export { renewalDelayMs } from './renewal.js'
+export { clientTlsOptions, joinTlsOptions, peerIdentity, serverTlsOptions } from './tls.js'
+export { createUnlockKey, formatUnlockKey, parseUnlockKey } from './unlock-key.js'

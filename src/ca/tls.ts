@@ -1,0 +1,80 @@
+import type { KeyObject } from 'node:crypto'
+import type { ConnectionOptions, TlsOptions, TLSSocket } from 'node:tls'
+import { SwarmError } from '../model/errors.js'
+import { parseCertificateDer } from './certificate.js'
+import { certificateIdentity, CA_NAME, MANAGER_OU, type NodeIdentity } from './identity.js'
+import type { NodeCredentials } from './key-read-writer.js'
+
+/** Only suites with forward secrecy and authenticated encryption. */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+].join(':')
+
+/**
+ * For the listener of cluster traffic. A client need not show a certificate (joining nodes have none); one that
+ * does is verified, which `peerIdentity` reports.
+ * @param roots PEM bundles of all roots that clients may come from: two while the root rotates.
+ */
+export function serverTlsOptions(credentials: NodeCredentials, roots?: readonly string[]): TlsOptions {
+  return {
+    ...common(credentials, roots),
+    requestCert: true,
+    // Refused by `peerIdentity` instead, which can tell a missing certificate from a wrong one.
+    rejectUnauthorized: false,
+  }
+}
+
+/**
+ * For calls to a manager. The server must prove that it is a manager of this cluster; at which address it
+ * answers says nothing.
+ */
+export function clientTlsOptions(credentials: NodeCredentials, roots?: readonly string[]): ConnectionOptions {
+  return { ...common(credentials, roots), servername: MANAGER_OU, rejectUnauthorized: true }
+}
+
+/** For the calls of a joining node that has the root but no certificate yet. */
+export function joinTlsOptions(rootPem: string): ConnectionOptions {
+  return { ca: [rootPem], minVersion: 'TLSv1.2', servername: CA_NAME, rejectUnauthorized: true }
+}
+
+/**
+ * Who is at the other end of a connection to the cluster's listener.
+ * @returns undefined when the client showed no certificate.
+ * @throws {SwarmError} Unauthenticated when it showed one that its root did not sign, or that has expired.
+ */
+export function peerIdentity(socket: TLSSocket): NodeIdentity | undefined {
+  const { raw } = socket.getPeerCertificate() as { raw?: Buffer }
+  if (raw === undefined) return undefined
+  if (!socket.authorized) {
+    throw new SwarmError('Unauthenticated', `the client's certificate is not valid: ${reason(socket)}`)
+  }
+  return certificateIdentity(parseCertificateDer(raw))
+}
+
+/** Node sets `authorizationError` to an Error or to its bare code. */
+function reason(socket: TLSSocket): string {
+  const error: unknown = socket.authorizationError
+  return error instanceof Error ? error.message : String(error)
+}
+
+function common(
+  credentials: NodeCredentials,
+  roots: readonly string[] = [credentials.rootPem],
+): { key: string; cert: string; ca: string[]; minVersion: 'TLSv1.2'; ciphers: string } {
+  return {
+    key: keyPem(credentials.key),
+    cert: credentials.certificatePem,
+    ca: [...roots],
+    minVersion: 'TLSv1.2',
+    ciphers: CIPHERS,
+  }
+}
+
+function keyPem(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString()
+}
