@@ -1,0 +1,32 @@
+import type { Env } from '../env/env.js'
+import { clusterError } from '../model/errors.js'
+import type { Meta } from '../model/objects.js'
+import type { Store } from '../store/store.js'
+
+/** What the checked writes need of the rest. */
+export interface ControlContext {
+  readonly env: Env
+  readonly store: Store
+  /**
+   * The name of a network of this host's engine that is called `nameOrId`, if there is one: so that a
+   * service which names it hears why it cannot have it.
+   */
+  readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
+  readonly members: RaftMembers
+}
+
+/** The managers as raft knows them. */
+export interface RaftMembers {
+  /** Whether the node takes part in raft. */
+  has(nodeId: string): boolean
+  /** Whether enough members that can be reached would remain without it. */
+  canRemove(nodeId: string): boolean
+}
+
+/**
+ * Refuses a write that was made from an older version of the object. Docker checks this last.
+ * @throws {SwarmError} Unknown, which clients see as HTTP 500; they match on the text.
+ */
+export function checkVersion(object: Meta, version: number): void {
+  if (object.version !== version) throw clusterError('Unknown', 'update out of sequence')
+}

@@ -1,0 +1,13 @@
+import type { ControlContext } from '../context.js'
+import { findService } from '../lookup.js'
+
+/**
+ * Removes a service at once. Its tasks are stopped by the orchestrator, which sees it go.
+ * @throws {SwarmError} NotFound; InvalidArgument when `id` is ambiguous.
+ */
+export async function removeService(
+  { store }: ControlContext,
+  { id: ref }: { readonly id: string },
+): Promise<void> {
+  await store.update((tx) => tx.remove('services', findService(tx, ref).id))
+}

@@ -1,0 +1,108 @@
+import { createJoinToken, createUnlockKey } from '../ca/index.js'
+import { formatDuration } from '../model/duration.js'
+import { SwarmError, clusterError } from '../model/errors.js'
+import type { Cluster } from '../model/objects.js'
+import { canonical, SwarmSpecSchema, type CAConfig, type SwarmSpec } from '../model/spec/index.js'
+import type { Patch } from '../store/action.js'
+import { checkVersion, type ControlContext } from './context.js'
+import type { Control } from './interface.js'
+
+const hourNanos = 3600e9
+/** A node renews long before its certificate runs out, and must get the chance to. */
+const leastCertificateExpiry = hourNanos
+
+type Args = Parameters<Control['updateSwarm']>[0]
+
+/**
+ * Replaces the cluster's spec. What is absent becomes zero, as with Docker. Turning autolock on makes an
+ * unlock key, turning it off drops it.
+ * @throws {SwarmError} InvalidArgument; Unimplemented for a change of the root CA; Unknown when stale.
+ * Behaviour: moby daemon/cluster/swarm.go; moby/swarmkit manager/controlapi/cluster.go, UpdateCluster.
+ */
+export async function updateSwarm(context: ControlContext, args: Args): Promise<void> {
+  const spec = normaliseSwarmSpec(args.spec)
+  validateSwarmSpec(spec)
+  await context.store.update((tx) => {
+    const [cluster] = tx.clusters.list()
+    if (cluster === undefined) throw clusterError('NotFound', 'cluster not found')
+    checkCaConfig(cluster, args.spec.CAConfig ?? {})
+    checkVersion(cluster, args.version)
+    tx.update('clusters', cluster.id, {
+      spec,
+      joinTokens: rotatedTokens(context, cluster, args),
+      ...unlockKeyPatch(context, cluster, spec, args.rotateManagerUnlockKey),
+    })
+  })
+}
+
+function normaliseSwarmSpec(sent: SwarmSpec): SwarmSpec {
+  const name = sent.Name ?? ''
+  if (name !== '' && name !== 'default') {
+    throw new SwarmError('InvalidArgument', 'swarm spec must be named "default"')
+  }
+  const { SigningCACert: _cert, SigningCAKey: _key, ...config } = sent.CAConfig ?? {}
+  const externalCas = (config.ExternalCAs ?? []).map((ca) => {
+    const protocol = ca.Protocol?.toLowerCase() ?? ''
+    if (protocol !== '' && protocol !== 'cfssl') {
+      throw new SwarmError('InvalidArgument', `invalid protocol: ${JSON.stringify(ca.Protocol)}`)
+    }
+    return { ...ca, Protocol: 'cfssl' }
+  })
+  return canonical(SwarmSpecSchema, {
+    ...sent,
+    Name: 'default',
+    CAConfig: { ...config, ExternalCAs: externalCas },
+  })
+}
+
+function validateSwarmSpec(spec: SwarmSpec): void {
+  const expiry = spec.CAConfig?.NodeCertExpiry ?? 0
+  if (expiry !== 0 && expiry < leastCertificateExpiry) {
+    throw clusterError(
+      'InvalidArgument',
+      `minimum certificate expiry time is: ${formatDuration(leastCertificateExpiry)}`,
+    )
+  }
+  if ((spec.Dispatcher?.HeartbeatPeriod ?? 0) < 0) {
+    throw clusterError('InvalidArgument', 'heartbeat time period cannot be a negative duration')
+  }
+}
+
+/** Docker drops a signing certificate that has no PEM in it; so the key without one is alone, too. */
+function checkCaConfig(cluster: Cluster, config: CAConfig): void {
+  const hasCert = (config.SigningCACert ?? '').includes('-----BEGIN CERTIFICATE-----')
+  if ((config.SigningCAKey ?? '') !== '' && !hasCert) {
+    throw clusterError(
+      'InvalidArgument',
+      'if a signing CA key is provided, the signing CA cert must also be provided',
+    )
+  }
+  if (hasCert || (config.ForceRotate ?? 0) !== cluster.rootCa.lastForcedRotation) {
+    throw clusterError('Unimplemented', 'changing the root CA of a swarm is not implemented yet')
+  }
+  if (cluster.rootCa.keyPem === undefined && (config.ExternalCAs ?? []).length === 0) {
+    throw clusterError(
+      'InvalidArgument',
+      'there must be at least one valid, reachable external CA corresponding to the current CA certificate',
+    )
+  }
+}
+
+function rotatedTokens({ env }: ControlContext, cluster: Cluster, args: Args): Cluster['joinTokens'] {
+  const { joinTokens: tokens, rootCa } = cluster
+  return {
+    worker: args.rotateWorkerToken ? createJoinToken(env, rootCa.certPem) : tokens.worker,
+    manager: args.rotateManagerToken ? createJoinToken(env, rootCa.certPem) : tokens.manager,
+  }
+}
+
+function unlockKeyPatch(
+  { env }: ControlContext,
+  cluster: Cluster,
+  spec: SwarmSpec,
+  rotate: boolean,
+): Patch<Cluster> {
+  if (spec.EncryptionConfig?.AutoLockManagers !== true) return { unlockKey: undefined }
+  if (cluster.unlockKey !== undefined && !rotate) return {}
+  return { unlockKey: createUnlockKey(env).toString('base64') }
+}
