@@ -1,6 +1,6 @@
 import type { Env } from '../env/env.js'
 import { clusterError } from '../model/errors.js'
-import type { Meta } from '../model/objects.js'
+import type { Meta, Node } from '../model/objects.js'
 import type { Store } from '../store/store.js'
 
 /** What the checked writes need of the rest. */
@@ -29,4 +29,13 @@ export interface RaftMembers {
  */
 export function checkVersion(object: Meta, version: number): void {
   if (object.version !== version) throw clusterError('Unknown', 'update out of sequence')
+}
+
+/** Members by what the store says; whether they can be reached it cannot tell. */
+export function membersInStore({ view }: Store): RaftMembers {
+  const isMember = (node: Node | undefined) => node?.role === 'manager'
+  return {
+    has: (nodeId) => isMember(view.nodes.get(nodeId)),
+    canRemove: (nodeId) => view.nodes.list().some((node) => node.id !== nodeId && isMember(node)),
+  }
 }

@@ -1,4 +1,6 @@
-import type { ControlContext } from './context.js'
+import type { Env } from '../env/env.js'
+import type { Store } from '../store/store.js'
+import { membersInStore, type ControlContext } from './context.js'
 import type { Control } from './interface.js'
 import { createNetwork, removeNetwork } from './networks.js'
 import { removeNode, updateNode } from './nodes.js'
@@ -15,8 +17,22 @@ import { removeService } from './services/remove.js'
 import { updateService } from './services/update.js'
 import { updateSwarm } from './swarm.js'
 
-/** The checked writes of the API on a store. Only the leader's can succeed. */
-export function createControl(context: ControlContext): Control {
+/**
+ * The checked writes of the API on a store. Only those on the leader's store can succeed.
+ * @param options `findLocalNetwork`: without it, networks of this host's engine are simply not found.
+ *   `members`: without it, the members of raft are the nodes that the store shows as managers.
+ */
+export function createControl(
+  env: Env,
+  store: Store,
+  options: Partial<Pick<ControlContext, 'findLocalNetwork' | 'members'>> = {},
+): Control {
+  const context: ControlContext = {
+    env,
+    store,
+    findLocalNetwork: options.findLocalNetwork ?? (() => Promise.resolve(undefined)),
+    members: options.members ?? membersInStore(store),
+  }
   return {
     createService: (args) => createService(context, args),
     updateService: (args) => updateService(context, args),
