@@ -3,7 +3,7 @@ import type { Node, Service, Task } from '../../model/objects.js'
 import { TaskState } from '../../model/task-state.js'
 import { isInvalidNode } from '../node.js'
 import { endedByItself, fillingTasks, isStopping, newestTask } from '../slot.js'
-import { isDead, isLive, isUpdating } from '../spec.js'
+import { isDead, isLive, isPaused } from '../spec.js'
 import type { NewTaskOptions } from '../task.js'
 import { isTaskDirty } from '../update/dirty.js'
 import { movedRestart, nextRestart, shouldRestart } from './policy.js'
@@ -104,8 +104,8 @@ function replacementFor(
   const upToDate = left.some(
     (task) => !isTaskDirty(service, task, task.nodeId === undefined ? undefined : nodeOf(task.nodeId)),
   )
-  // With an old task that still serves, a new one is tried again only while the update goes on.
-  if (upToDate || (left.length > 0 && !isUpdating(service))) return undefined
+  // With an old task that still serves, nothing new is tried while the update is paused.
+  if (upToDate || (left.length > 0 && isPaused(service))) return undefined
   const desiredState = TaskState.Ready
   if (!endedByItself(last)) return { desiredState, ...movedRestart(service, last) }
   if (!shouldRestart(last)) return undefined

@@ -12,7 +12,7 @@ import { Harness, ms, replicated, withImage } from './harness.js'
 const seeds = Number(process.env['SKEP_SIM_SEEDS'] ?? 50)
 const firstSeed = Number(process.env['SKEP_SIM_FIRST_SEED'] ?? 1)
 /** Seeds that once found a bug. */
-const pinned: readonly number[] = []
+const pinned: readonly number[] = [288]
 
 const images = ['app:1', 'app:2', 'slow:1', 'crash:1', 'refuse:1', 'missing:1', 'done:1']
 
