@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import { closeSync, existsSync, fsyncSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { SqlFailure } from './messages.js'
+import type { SqlFailure, Write } from './messages.js'
 import type { SqlOp, SqlRow, SqlValue } from './sql.js'
 
 /** Distinct statements kept prepared. Far more than the program has: a bound, not a tuning knob. */
@@ -17,6 +17,8 @@ const BUSY_TIMEOUT_MS = 5000
 export class Connection {
   readonly #db: Database.Database
   readonly #statements = new Map<string, Database.Statement>()
+  /** Chains of which a write failed, with that failure. */
+  readonly #broken = new Map<string, SqlFailure>()
 
   /** Opens or creates `path` (mode 0600) and runs `schema`, whose statements must be repeatable. */
   constructor(path: string, schema: readonly string[]) {
@@ -37,37 +39,45 @@ export class Connection {
 
   /**
    * Commits the writes in one transaction: one fsync for all of them. Each write is atomic: one that
-   * fails leaves no trace and does not touch the others. Returns the failures by position.
+   * fails leaves no trace and does not touch the others, except later ones of its chain.
+   * Returns the failures by position.
    */
-  commit(writes: readonly (readonly SqlOp[])[]): Map<number, SqlFailure> {
+  commit(writes: readonly Write[]): Map<number, SqlFailure> {
+    const failures = this.#tryCommit(writes)
+    for (const [position, failure] of failures) {
+      const chain = writes[position]?.chain
+      if (chain !== undefined && !this.#broken.has(chain)) this.#broken.set(chain, failure)
+    }
+    return failures
+  }
+
+  #tryCommit(writes: readonly Write[]): Map<number, SqlFailure> {
+    if (writes.some((write) => this.#brokenBy(write) !== undefined)) return this.#commitOneByOne(writes)
     try {
       this.#db.exec('BEGIN IMMEDIATE')
-      for (const ops of writes) this.#run(ops)
+      for (const { ops } of writes) this.#run(ops)
       this.#db.exec('COMMIT')
       return new Map()
     } catch (error) {
       this.#rollback()
-      if (writes.length === 1) return new Map([[0, toFailure(error)]])
+      const failure = toFailure(error)
+      // A disk that failed to write or sync is not asked again.
+      if (writes.length === 1 || failure.code.startsWith('SQLITE_IOERR')) {
+        return new Map(writes.map((_, position) => [position, failure]))
+      }
       // Savepoints around each write cost time, so they are used only after a failure.
       return this.#commitOneByOne(writes)
     }
   }
 
-  #commitOneByOne(writes: readonly (readonly SqlOp[])[]): Map<number, SqlFailure> {
+  #commitOneByOne(writes: readonly Write[]): Map<number, SqlFailure> {
     const failures = new Map<number, SqlFailure>()
     try {
       this.#db.exec('BEGIN IMMEDIATE')
-      for (const [position, ops] of writes.entries()) {
-        this.#db.exec('SAVEPOINT one_write')
-        try {
-          this.#run(ops)
-        } catch (error) {
-          // A full disk or an I/O error ends the whole transaction by itself.
-          if (!this.#db.inTransaction) throw error
-          failures.set(position, toFailure(error))
-          this.#db.exec('ROLLBACK TO one_write')
-        }
-        this.#db.exec('RELEASE one_write')
+      for (const [position, write] of writes.entries()) {
+        const broken = this.#brokenBy(write)
+        if (broken === undefined) this.#runAlone(write, (failure) => failures.set(position, failure))
+        else failures.set(position, broken)
       }
       this.#db.exec('COMMIT')
       return failures
@@ -76,6 +86,25 @@ export class Connection {
       const failure = toFailure(error)
       return new Map(writes.map((_, position) => [position, failures.get(position) ?? failure]))
     }
+  }
+
+  #brokenBy({ chain }: Write): SqlFailure | undefined {
+    return chain === undefined ? undefined : this.#broken.get(chain)
+  }
+
+  #runAlone({ ops, chain }: Write, onFailure: (failure: SqlFailure) => void): void {
+    this.#db.exec('SAVEPOINT one_write')
+    try {
+      this.#run(ops)
+    } catch (error) {
+      // A full disk or an I/O error ends the whole transaction by itself.
+      if (!this.#db.inTransaction) throw error
+      const failure = toFailure(error)
+      if (chain !== undefined) this.#broken.set(chain, failure)
+      onFailure(failure)
+      this.#db.exec('ROLLBACK TO one_write')
+    }
+    this.#db.exec('RELEASE one_write')
   }
 
   #run(ops: readonly SqlOp[]): void {

@@ -1,5 +1,11 @@
 import { Worker } from 'node:worker_threads'
-import { encodeGroup, type DatabaseReply, type DatabaseRequest, type SqlFailure } from './messages.js'
+import {
+  encodeGroup,
+  type DatabaseReply,
+  type DatabaseRequest,
+  type SqlFailure,
+  type Write,
+} from './messages.js'
 import { DatabaseError, type SqlOp, type SqlRow, type SqlValue } from './sql.js'
 import type { Logger } from '../env/log.js'
 import { silentLog } from '../env/log.js'
@@ -8,8 +14,7 @@ import { silentLog } from '../env/log.js'
 const GROUP_OPS = 4096
 const GROUP_BYTES = 4 * 1024 * 1024
 
-interface PendingWrite {
-  readonly ops: readonly SqlOp[]
+interface PendingWrite extends Write {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -81,14 +86,16 @@ export class DatabaseThread {
   /**
    * Runs `ops` as one atomic unit and resolves once they are on disk (fsynced).
    * The arrays and blobs must not change until then.
+   * @param options.chain for a writer whose later writes rest on its earlier ones: after one of the chain
+   * failed, all later ones of the chain fail too, until the database is opened anew.
    * @throws {DatabaseError} (as a rejection) naming the file: nothing of this call was stored. Others in
    * the same group are not affected, unless the disk itself failed.
    */
-  write(ops: readonly SqlOp[]): Promise<void> {
+  write(ops: readonly SqlOp[], options: { readonly chain?: string } = {}): Promise<void> {
     const refusal = this.#refusal()
     if (refusal !== undefined) return Promise.reject(refusal)
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ops, resolve, reject })
+      this.#queue.push({ ops, chain: options.chain, resolve, reject })
       this.#scheduleFlush()
       this.#keepAlive()
     })
@@ -143,7 +150,7 @@ export class DatabaseThread {
     if (this.#flushing !== undefined || this.#queue.length === 0 || this.#failure !== undefined) return
     const group = takeGroup(this.#queue)
     this.#flushing = group
-    const encoded = encodeGroup(group.map((write) => write.ops))
+    const encoded = encodeGroup(group)
     this.#post({ kind: 'write', id: this.#nextId++, group: encoded }, [encoded.blobs.buffer as ArrayBuffer])
   }
 

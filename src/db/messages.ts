@@ -14,6 +14,8 @@ export interface EncodedGroup {
   readonly statements: readonly string[]
   /** Number of operations of each write, in order. */
   readonly writes: readonly number[]
+  /** The chain of each write, or undefined. */
+  readonly chains: readonly (string | undefined)[]
   /** Per operation: index into `statements`, then the number of parameters. */
   readonly ops: readonly number[]
   /** Parameters of all operations, one after the other. */
@@ -42,10 +44,17 @@ export type DatabaseReply =
   /** A checkpoint failed. Nothing is lost by it; the write-ahead log grows. */
   | { readonly kind: 'checkpointFailed'; readonly failure: SqlFailure }
 
+/** One atomic unit. */
+export interface Write {
+  readonly ops: readonly SqlOp[]
+  /** Once a write of a chain has failed, later ones of the same chain fail too. */
+  readonly chain: string | undefined
+}
+
 /** Packs writes so that they cross to the thread as a few flat arrays and one buffer. */
-export function encodeGroup(writes: readonly (readonly SqlOp[])[]): EncodedGroup {
+export function encodeGroup(writes: readonly Write[]): EncodedGroup {
   let blobBytes = 0
-  for (const ops of writes) {
+  for (const { ops } of writes) {
     for (const op of ops) {
       for (const value of op.params) if (value instanceof Uint8Array) blobBytes += value.byteLength
     }
@@ -55,7 +64,7 @@ export function encodeGroup(writes: readonly (readonly SqlOp[])[]): EncodedGroup
   const opNumbers: number[] = []
   const values: (Exclude<SqlValue, Uint8Array> | BlobRef)[] = []
   let at = 0
-  for (const ops of writes) {
+  for (const { ops } of writes) {
     for (const op of ops) {
       const known = statementIndex.get(op.sql)
       const index = known ?? statementIndex.size
@@ -74,7 +83,8 @@ export function encodeGroup(writes: readonly (readonly SqlOp[])[]): EncodedGroup
   }
   return {
     statements: [...statementIndex.keys()],
-    writes: writes.map((ops) => ops.length),
+    writes: writes.map(({ ops }) => ops.length),
+    chains: writes.map(({ chain }) => chain),
     ops: opNumbers,
     values,
     blobs,
@@ -82,11 +92,11 @@ export function encodeGroup(writes: readonly (readonly SqlOp[])[]): EncodedGroup
 }
 
 /** The writes of a group again; blobs are views into the transferred buffer. */
-export function decodeGroup(group: EncodedGroup): SqlOp[][] {
+export function decodeGroup(group: EncodedGroup): Write[] {
   const { buffer, byteOffset } = group.blobs
   let opAt = 0
   let valueAt = 0
-  return group.writes.map((count) => {
+  return group.writes.map((count, position) => {
     const ops: SqlOp[] = []
     for (let i = 0; i < count; i++) {
       const sql = group.statements[group.ops[opAt] ?? -1]
@@ -100,6 +110,6 @@ export function decodeGroup(group: EncodedGroup): SqlOp[][] {
       valueAt += paramCount
       ops.push({ sql, params })
     }
-    return ops
+    return { ops, chain: group.chains[position] }
   })
 }

@@ -99,6 +99,23 @@ test('a full disk rejects with the name of the file, and writes work again when 
   assert.equal(await count(db), 2)
 })
 
+test('after a failure of a chain its later writes fail too, in the same group and after', async (t) => {
+  const db = await open(t)
+  const chain = { chain: 'log' }
+  const results = await Promise.allSettled([
+    db.write([row(1)], chain),
+    db.write([row(1)], chain),
+    db.write([row(2)], chain),
+    db.write([row(3)]),
+    db.write([row(4)], { chain: 'other' }),
+  ])
+  const outcome = results.map((result) => result.status === 'fulfilled')
+  assert.deepEqual(outcome, [true, false, false, true, true])
+  await assert.rejects(db.write([row(5)], chain), { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' })
+  await db.write([row(6)], { chain: 'other' })
+  assert.equal(await count(db), 4)
+})
+
 test('a file that is no database is refused by name', async (t) => {
   const path = temporaryPath(t)
   writeFileSync(path, 'no database, but long enough to look at: '.repeat(100))

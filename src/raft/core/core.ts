@@ -1,0 +1,602 @@
+import { Leader, maySendBeforePersist, type LeaderContext } from './leader.js'
+import { RaftLog } from './log.js'
+import {
+  checkChange,
+  decodeChange,
+  encodeChange,
+  findMember,
+  mayLead,
+  MembershipHistory,
+  quorumOf,
+  voterIds,
+  type Membership,
+  type MembershipChange,
+} from './membership.js'
+import { raftRules, type Rules } from './rules.js'
+import {
+  InvariantError,
+  MembershipError,
+  NotLeaderError,
+  type Entry,
+  type HardState,
+  type MemberId,
+  type Message,
+  type MessageBody,
+  type MessageOf,
+  type RaftRole,
+  type ReadState,
+  type Ready,
+  type SnapshotMetadata,
+} from './types.js'
+
+/** What a member remembers when it starts. */
+export interface CoreState {
+  readonly hardState: HardState
+  readonly snapshot: SnapshotMetadata
+  readonly entries: readonly Entry[]
+  /** Last index that the state machine holds. */
+  readonly appliedIndex: number
+}
+
+export interface CoreOptions {
+  readonly id: MemberId
+  readonly state: CoreState
+  /** Uniform in [0, bound). */
+  readonly randomInt: (bound: number) => number
+  /** A follower campaigns after this many silent ticks, up to twice as many. Default 10. */
+  readonly electionTicks?: number
+  /** Default 1. */
+  readonly heartbeatTicks?: number
+  readonly maxMessageBytes?: number
+  readonly maxInflightMessages?: number
+  readonly maxInflightBytes?: number
+  /** Entries per `ready()` to apply, so that a long replay leaves the event loop room. Default 512. */
+  readonly maxApplyEntries?: number
+  /** Replaced only by tests that break them on purpose. */
+  readonly rules?: Rules
+}
+
+/** How far a learner may be behind and still be promoted. */
+const LEARNER_LAG_ENTRIES = 1000
+
+const EMPTY = new Uint8Array(0)
+
+/**
+ * One raft member without clock, disk or network: it is given messages, ticks and proposals, and says in
+ * `ready()` what to write, send and apply.
+ * Behaviour: etcd-io/raft (PreVote and CheckQuorum always on, no joint consensus), Ongaro's thesis.
+ */
+export class RaftCore {
+  readonly id: MemberId
+  readonly #rules: Rules
+  readonly #randomInt: (bound: number) => number
+  readonly #electionTicks: number
+  readonly #heartbeatTicks: number
+  readonly #maxApplyEntries: number
+  readonly #limits: LeaderContext['limits']
+  readonly #log: RaftLog
+  readonly #members: MembershipHistory
+
+  #term: number
+  #votedFor: MemberId | undefined
+  #role: RaftRole = 'follower'
+  #leaderId: MemberId | undefined
+  #leader: Leader | undefined
+  /** Answers to the election under way, own vote included. */
+  #votes = new Map<MemberId, boolean>()
+  #electionElapsed = 0
+  #heartbeatElapsed = 0
+  #electionTimeout = 0
+
+  #takenTerm: number
+  #takenVote: MemberId | undefined
+  #snapshot: SnapshotMetadata | undefined
+  #messages: Message[] = []
+  #messagesAfterPersist: Message[] = []
+  #readStates: ReadState[] = []
+
+  /** @throws {InvariantError} if the state does not fit together. */
+  constructor(options: CoreOptions) {
+    const { hardState, snapshot, entries, appliedIndex } = options.state
+    this.id = options.id
+    this.#rules = options.rules ?? raftRules
+    this.#randomInt = options.randomInt
+    this.#electionTicks = options.electionTicks ?? 10
+    this.#heartbeatTicks = options.heartbeatTicks ?? 1
+    this.#maxApplyEntries = options.maxApplyEntries ?? 512
+    this.#limits = {
+      maxMessageBytes: options.maxMessageBytes ?? 1024 * 1024,
+      maxInflightMessages: options.maxInflightMessages ?? 64,
+      maxInflightBytes: options.maxInflightBytes ?? 8 * 1024 * 1024,
+    }
+    this.#log = new RaftLog(snapshot, entries, hardState.commit, appliedIndex)
+    this.#members = new MembershipHistory(snapshot)
+    this.#term = Math.max(hardState.term, this.#log.lastTerm)
+    this.#votedFor = hardState.term === this.#term ? hardState.votedFor : undefined
+    this.#takenTerm = hardState.term
+    this.#takenVote = hardState.votedFor
+    this.#applyMembership(snapshot.index)
+    this.#resetElectionTimer()
+    // Nobody else can be leader, so there is nobody to wait for.
+    if (this.#isOnlyVoter()) this.#campaign(false)
+  }
+
+  get term(): number {
+    return this.#term
+  }
+
+  get role(): RaftRole {
+    return this.#role
+  }
+
+  get leaderId(): MemberId | undefined {
+    return this.#leaderId
+  }
+
+  get log(): Pick<RaftLog, 'start' | 'lastIndex' | 'lastTerm' | 'committed' | 'applied' | 'stable' | 'term'> {
+    return this.#log
+  }
+
+  /** Members as of the last committed change. */
+  get membership(): Membership {
+    return this.#members.current
+  }
+
+  /** For a leader: the entry that opened its term. */
+  get noopIndex(): number | undefined {
+    return this.#leader?.noopIndex
+  }
+
+  /** For a leader: to whom it is handing over. */
+  get transferee(): MemberId | undefined {
+    return this.#leader?.transferee
+  }
+
+  /** For a leader: what it knows of the others. */
+  get followers(): ReturnType<Leader['followers']> {
+    return this.#leader?.followers() ?? []
+  }
+
+  // ---- Inputs
+
+  /** The clock moved by one tick. */
+  tick(): void {
+    this.#electionElapsed++
+    const leader = this.#leader
+    if (leader === undefined) {
+      if (this.#electionElapsed >= this.#electionTimeout && this.#mayCampaign()) this.#campaign(true)
+      return
+    }
+    this.#heartbeatElapsed++
+    if (this.#electionElapsed >= this.#electionTicks) {
+      this.#electionElapsed = 0
+      leader.abortTransfer()
+      if (!leader.checkQuorum()) {
+        this.#becomeFollower(this.#term, undefined)
+        return
+      }
+    }
+    if (this.#heartbeatElapsed >= this.#heartbeatTicks) {
+      this.#heartbeatElapsed = 0
+      leader.heartbeat()
+    }
+  }
+
+  /**
+   * Adds `data` to the log; it goes out with the next `ready()`. Returns its index, under which it will be
+   * applied if it is ever committed.
+   * @throws {NotLeaderError} and nothing happened.
+   */
+  propose(data: Uint8Array): number {
+    this.#requireLeader()
+    return this.#append('data', data)
+  }
+
+  /**
+   * One change of members; counts from its commit on. Returns its index.
+   * @throws {NotLeaderError} @throws {MembershipError} if another one is under way or this makes no sense.
+   */
+  proposeMembership(change: MembershipChange): number {
+    const leader = this.#requireLeader()
+    if (leader.pendingMembershipIndex > this.#log.committed) {
+      throw new MembershipError('another change of members is under way')
+    }
+    checkChange(this.membership, change)
+    if (change.type === 'promote') {
+      const progress = leader.followers().find(([id]) => id === change.id)?.[1]
+      if (progress === undefined || progress.match + LEARNER_LAG_ENTRIES < this.#log.lastIndex) {
+        throw new MembershipError(`${change.id} has not caught up with the log yet`)
+      }
+    }
+    const index = this.#append('membership', encodeChange(change))
+    leader.pendingMembershipIndex = index
+    return index
+  }
+
+  /**
+   * Asks for a point in the log that makes reads linearizable; the answer comes as a read state with the
+   * same context. It can get lost: ask again with another context.
+   * @returns false if there is no leader to ask.
+   */
+  readIndex(context: number): boolean {
+    if (this.#leader !== undefined) {
+      this.#leader.read(this.id, context)
+      return true
+    }
+    if (this.#leaderId === undefined) return false
+    this.#send(this.#leaderId, { type: 'readIndex', context })
+    return true
+  }
+
+  /**
+   * Hands leadership to `id`, once it has the whole log. Proposals are refused meanwhile; given up after an
+   * election timeout.
+   * @throws {NotLeaderError} if this member does not lead or `id` cannot.
+   */
+  transferLeadership(id: MemberId): void {
+    if (this.#leader === undefined) throw new NotLeaderError(this.#leaderId)
+    if (id === this.id) return
+    this.#electionElapsed = 0
+    this.#leader.startTransfer(id)
+  }
+
+  /** The transport lost messages for `id`. */
+  reportUnreachable(id: MemberId): void {
+    this.#leader?.reportUnreachable(id)
+  }
+
+  /** A snapshot for `id` was delivered, or could not be. */
+  reportSnapshot(id: MemberId, delivered: boolean): void {
+    this.#leader?.reportSnapshot(id, delivered)
+  }
+
+  /** Forgets entries up to `index`. Returns the log's new beginning, or undefined if nothing changed. */
+  compact(index: number): SnapshotMetadata | undefined {
+    if (!this.#log.compact(index)) return undefined
+    this.#members.compact(index)
+    return { index, term: this.#log.term(index) ?? 0, membership: this.#members.at(index) }
+  }
+
+  /** Handles a message. @throws {InvariantError} if it shows that a rule was broken. */
+  step(message: Message): void {
+    if (message.to !== this.id) throw new InvariantError(`message for ${message.to} came to ${this.id}`)
+    if (message.term > this.#term && !this.#onHigherTerm(message)) return
+    if (message.term < this.#term && !this.#onLowerTerm(message)) return
+    this.#handle(message)
+  }
+
+  // ---- Outputs
+
+  /** What there is to do, or undefined. See `Ready` for the order of things. */
+  ready(): Ready | undefined {
+    this.#leader?.flush()
+    if (this.#leader !== undefined) this.#readStates.push(...this.#leader.takeReadStates())
+    const entries = this.#log.takeUnsaved()
+    const committedEntries = this.#log.takeCommitted(this.#maxApplyEntries)
+    const voteChanged = this.#term !== this.#takenTerm || this.#votedFor !== this.#takenVote
+    const mustPersist = voteChanged || entries.length > 0 || this.#snapshot !== undefined
+    const idle =
+      !mustPersist &&
+      committedEntries.length === 0 &&
+      this.#messages.length === 0 &&
+      this.#messagesAfterPersist.length === 0 &&
+      this.#readStates.length === 0
+    if (idle) return undefined
+    const ready: Ready = {
+      mustPersist,
+      hardState: { term: this.#term, votedFor: this.#votedFor, commit: this.#log.committed },
+      snapshot: this.#snapshot,
+      entries,
+      messages: this.#messages,
+      messagesAfterPersist: this.#messagesAfterPersist,
+      committedEntries,
+      readStates: this.#readStates,
+      logEpoch: this.#log.epoch,
+    }
+    this.#takenTerm = this.#term
+    this.#takenVote = this.#votedFor
+    this.#snapshot = undefined
+    this.#messages = []
+    this.#messagesAfterPersist = []
+    this.#readStates = []
+    return ready
+  }
+
+  /** The writes of `ready`, and of all before it, are on disk. */
+  advance(ready: Ready): void {
+    const last = ready.entries.at(-1)
+    if (last !== undefined) this.#log.saved(last.index, ready.logEpoch)
+    // The own vote counts once it cannot be forgotten.
+    const { term, votedFor } = ready.hardState
+    if (this.#role === 'candidate' && term === this.#term && votedFor === this.id) {
+      this.#countVote(this.id, true)
+    }
+    if (this.#leader !== undefined) this.#commitTo(this.#leader.commitIndex())
+  }
+
+  // ---- Terms
+
+  /** Returns false if the message is to be ignored. */
+  #onHigherTerm(message: Message): boolean {
+    if (message.type === 'vote' || message.type === 'preVote') {
+      // Whoever hears from a leader does not help to depose it, unless the leader itself asked for it.
+      const inLease = this.#leaderId !== undefined && this.#electionElapsed < this.#electionTicks
+      if (inLease && !message.force) return false
+    }
+    // A pre-vote asks and answers about a term that does not exist yet.
+    if (message.type === 'preVote') return true
+    if (message.type === 'preVoteReply' && message.granted) return true
+    const fromLeader =
+      message.type === 'append' || message.type === 'heartbeat' || message.type === 'snapshot'
+    this.#becomeFollower(message.term, fromLeader ? message.from : undefined)
+    return true
+  }
+
+  /** Returns false if the message is to be ignored. */
+  #onLowerTerm(message: Message): boolean {
+    switch (message.type) {
+      case 'append':
+      case 'heartbeat':
+      case 'snapshot':
+        // A leader that was left behind, or a member whose term ran ahead while it was cut off: the answer
+        // carries the newer term, on which that leader steps down and an election makes them meet.
+        this.#send(message.from, { type: 'appendReply', refused: false, index: 0 })
+        return false
+      case 'preVote':
+        this.#send(message.from, { type: 'preVoteReply', granted: false })
+        return false
+      default:
+        return false
+    }
+  }
+
+  #becomeFollower(term: number, leaderId: MemberId | undefined): void {
+    if (term !== this.#term) {
+      this.#term = term
+      this.#votedFor = undefined
+    }
+    this.#role = 'follower'
+    this.#leader = undefined
+    this.#leaderId = leaderId
+    this.#votes.clear()
+    this.#resetElectionTimer()
+  }
+
+  #resetElectionTimer(): void {
+    this.#electionElapsed = 0
+    this.#heartbeatElapsed = 0
+    this.#electionTimeout = this.#electionTicks + this.#randomInt(this.#electionTicks)
+  }
+
+  // ---- Elections
+
+  #mayCampaign(): boolean {
+    const self = findMember(this.membership, this.id)
+    return self !== undefined && mayLead(self) && this.#snapshot === undefined
+  }
+
+  #isOnlyVoter(): boolean {
+    const voters = voterIds(this.membership)
+    return voters.length === 1 && voters[0] === this.id
+  }
+
+  /** @param preVote first ask whether an election could be won, without disturbing a leader. */
+  #campaign(preVote: boolean, force = false): void {
+    this.#leader = undefined
+    this.#leaderId = undefined
+    this.#votes.clear()
+    this.#resetElectionTimer()
+    if (preVote && !this.#isOnlyVoter()) {
+      this.#role = 'preCandidate'
+      this.#requestVotes('preVote', this.#term + 1, force)
+      this.#countVote(this.id, true)
+      return
+    }
+    this.#role = 'candidate'
+    this.#term++
+    this.#votedFor = this.id
+    this.#requestVotes('vote', this.#term, force)
+  }
+
+  #requestVotes(type: 'preVote' | 'vote', term: number, force: boolean): void {
+    const { lastIndex, lastTerm } = this.#log
+    for (const to of voterIds(this.membership)) {
+      if (to !== this.id) this.#send(to, { type, lastIndex, lastTerm, force }, term)
+    }
+  }
+
+  #countVote(from: MemberId, granted: boolean): void {
+    if (!this.#votes.has(from)) this.#votes.set(from, granted)
+    const voters = voterIds(this.membership)
+    const answers = voters.map((voter) => this.#votes.get(voter))
+    const quorum = quorumOf(voters.length)
+    if (answers.filter((answer) => answer === true).length >= quorum) {
+      if (this.#role === 'preCandidate') this.#campaign(false)
+      else this.#becomeLeader()
+      return
+    }
+    const lost = answers.filter((answer) => answer === false).length > voters.length - quorum
+    if (lost) this.#becomeFollower(this.#term, undefined)
+  }
+
+  #becomeLeader(): void {
+    this.#role = 'leader'
+    this.#leaderId = this.id
+    this.#votes.clear()
+    this.#resetElectionTimer()
+    const context: LeaderContext = {
+      id: this.id,
+      term: this.#term,
+      log: this.#log,
+      members: this.#members,
+      rules: this.#rules,
+      limits: this.#limits,
+      send: (to, body) => this.#send(to, body),
+    }
+    this.#leader = new Leader(context, this.#log.lastIndex + 1)
+    this.#append('noop', EMPTY)
+  }
+
+  #onVoteRequest(message: MessageOf<'vote' | 'preVote'>): void {
+    const isPreVote = message.type === 'preVote'
+    const reply = isPreVote ? 'preVoteReply' : 'voteReply'
+    const free = isPreVote
+      ? message.term > this.#term
+      : this.#rules.mayVote(this.#votedFor, this.#leaderId, message.from)
+    if (!free || !this.#log.isUpToDate(message.lastIndex, message.lastTerm)) {
+      this.#send(message.from, { type: reply, granted: false })
+      return
+    }
+    this.#send(message.from, { type: reply, granted: true }, message.term)
+    if (isPreVote) return
+    this.#votedFor = message.from
+    this.#electionElapsed = 0
+  }
+
+  // ---- Messages of the current term (or pre-votes for the next)
+
+  #handle(message: Message): void {
+    switch (message.type) {
+      case 'vote':
+      case 'preVote':
+        this.#onVoteRequest(message)
+        return
+      case 'preVoteReply':
+        if (this.#role !== 'preCandidate') return
+        if (!message.granted || message.term === this.#term + 1) {
+          this.#countVote(message.from, message.granted)
+        }
+        return
+      case 'voteReply':
+        if (this.#role === 'candidate') this.#countVote(message.from, message.granted)
+        return
+      case 'append':
+        this.#followLeader(message.from)
+        this.#onAppend(message)
+        return
+      case 'heartbeat':
+        this.#followLeader(message.from)
+        this.#commitTo(message.commit)
+        this.#send(message.from, { type: 'heartbeatReply', readSequence: message.readSequence })
+        return
+      case 'snapshot':
+        this.#followLeader(message.from)
+        this.#onSnapshot(message)
+        return
+      case 'appendReply':
+        this.#leader?.onAppendReply(message)
+        if (this.#leader !== undefined) this.#commitTo(this.#leader.commitIndex())
+        return
+      case 'heartbeatReply':
+        this.#leader?.onHeartbeatReply(message)
+        return
+      case 'timeoutNow':
+        if (this.#leader === undefined && this.#mayCampaign()) this.#campaign(false, true)
+        return
+      case 'readIndex':
+        this.#leader?.read(message.from, message.context)
+        return
+      case 'readIndexReply':
+        this.#readStates.push({ context: message.context, index: message.index })
+        return
+      default:
+        message satisfies never
+    }
+  }
+
+  #followLeader(leaderId: MemberId): void {
+    if (this.#leader !== undefined || (this.#leaderId !== undefined && this.#leaderId !== leaderId)) {
+      throw new InvariantError(`two leaders in term ${this.#term}: ${this.#leaderId ?? '?'} and ${leaderId}`)
+    }
+    if (this.#role !== 'follower') this.#becomeFollower(this.#term, leaderId)
+    this.#leaderId = leaderId
+    this.#electionElapsed = 0
+  }
+
+  #onAppend(message: MessageOf<'append'>): void {
+    const { from, prevIndex, prevTerm, entries } = message
+    if (prevIndex < this.#log.committed) {
+      // What is committed is the same everywhere, so the leader may go on from there.
+      this.#send(from, { type: 'appendReply', refused: false, index: this.#log.committed })
+      return
+    }
+    const lastIndex = this.#log.tryAppend(prevIndex, prevTerm, entries)
+    if (lastIndex === undefined) {
+      const hint = this.#log.findAtMost(prevIndex, prevTerm)
+      const hints = { hintIndex: hint.index, hintTerm: hint.term }
+      this.#send(from, { type: 'appendReply', refused: true, index: prevIndex, ...hints })
+      return
+    }
+    this.#commitTo(Math.min(message.commit, lastIndex))
+    this.#send(from, { type: 'appendReply', refused: false, index: lastIndex })
+  }
+
+  #onSnapshot(message: MessageOf<'snapshot'>): void {
+    const { snapshot, from } = message
+    if (snapshot.index > this.#log.committed) {
+      if (this.#log.term(snapshot.index) === snapshot.term) {
+        this.#commitTo(snapshot.index)
+      } else {
+        this.#log.restore(snapshot)
+        this.#members.reset(snapshot)
+        this.#snapshot = snapshot
+      }
+    }
+    this.#send(from, { type: 'appendReply', refused: false, index: this.#log.committed })
+  }
+
+  // ---- The log
+
+  #requireLeader(): Leader {
+    if (this.#leader === undefined) throw new NotLeaderError(this.#leaderId)
+    if (this.#leader.transferee !== undefined) {
+      throw new NotLeaderError(this.#leader.transferee, 'leadership is being handed over')
+    }
+    return this.#leader
+  }
+
+  #append(kind: Entry['kind'], data: Uint8Array): number {
+    const index = this.#log.lastIndex + 1
+    this.#log.append({ index, term: this.#term, kind, data })
+    return index
+  }
+
+  #commitTo(index: number): void {
+    const before = this.#log.committed
+    if (index <= before) return
+    this.#log.commitTo(index)
+    this.#applyMembership(before)
+    this.#leader?.onCommit()
+  }
+
+  /** A change counts as soon as it is known to be committed. */
+  #applyMembership(after: number): void {
+    for (const entry of this.#log.range(after, this.#log.committed)) {
+      if (entry.kind !== 'membership') continue
+      this.#members.apply(entry.index, decodeChange(entry.data))
+      this.#onMembership()
+    }
+    // With fewer voters more may be on a majority.
+    if (this.#leader !== undefined) this.#commitTo(this.#leader.commitIndex())
+  }
+
+  #onMembership(): void {
+    const leader = this.#leader
+    if (leader === undefined) return
+    const self = findMember(this.membership, this.id)
+    if (self !== undefined && mayLead(self)) {
+      leader.onMembership()
+      return
+    }
+    // This member was removed: say what is committed, name a successor, and be quiet.
+    leader.flush()
+    leader.nominateSuccessor()
+    this.#becomeFollower(this.#term, undefined)
+  }
+
+  #send(to: MemberId, body: MessageBody, term = this.#term): void {
+    const message: Message = { from: this.id, to, term, ...body }
+    if (maySendBeforePersist(message)) this.#messages.push(message)
+    else this.#messagesAfterPersist.push(message)
+  }
+}

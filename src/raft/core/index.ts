@@ -1,0 +1,13 @@
+export { RaftCore, type CoreOptions, type CoreState } from './core.js'
+export {
+  emptyMembership,
+  encodeChange,
+  findMember,
+  voterIds,
+  type Member,
+  type MemberKind,
+  type Membership,
+  type MembershipChange,
+} from './membership.js'
+export { raftRules, type Rules } from './rules.js'
+export * from './types.js'

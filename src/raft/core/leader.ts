@@ -1,0 +1,284 @@
+import type { RaftLog } from './log.js'
+import { findMember, quorumOf, voterIds, type MembershipHistory } from './membership.js'
+import { Progress, type FlowLimits } from './progress.js'
+import type { Rules } from './rules.js'
+import {
+  NotLeaderError,
+  type MemberId,
+  type Message,
+  type MessageBody,
+  type MessageOf,
+  type ReadState,
+} from './types.js'
+
+/** What a leader uses of its member. */
+export interface LeaderContext {
+  readonly id: MemberId
+  readonly term: number
+  readonly log: RaftLog
+  readonly members: MembershipHistory
+  readonly rules: Rules
+  readonly limits: FlowLimits & { readonly maxMessageBytes: number }
+  send(to: MemberId, body: MessageBody): void
+}
+
+interface PendingRead {
+  readonly from: MemberId
+  readonly context: number
+  readonly index: number
+  /** Confirmed once a quorum answered a heartbeat with this number or a later one. */
+  readonly sequence: number
+}
+
+/** What a member is while it leads: it lives for one term. */
+export class Leader {
+  readonly #ctx: LeaderContext
+  readonly #progress = new Map<MemberId, Progress>()
+  /** The entry that opened the term. Until it is committed the leader does not know what is committed. */
+  readonly noopIndex: number
+  /** No further change of members before this index is committed. */
+  pendingMembershipIndex: number
+  #transferee: MemberId | undefined
+  /** Reads that wait for the first commit of the term. */
+  #earlyReads: { readonly from: MemberId; readonly context: number }[] = []
+  #reads: PendingRead[] = []
+  #readSequence = 0
+  #readsNew = false
+
+  constructor(ctx: LeaderContext, noopIndex: number) {
+    this.#ctx = ctx
+    this.noopIndex = noopIndex
+    this.pendingMembershipIndex = noopIndex
+    this.onMembership()
+  }
+
+  get transferee(): MemberId | undefined {
+    return this.#transferee
+  }
+
+  /** Followers in the order of their ids, so that equal runs send equal messages. */
+  followers(): readonly (readonly [MemberId, Progress])[] {
+    return [...this.#progress]
+  }
+
+  /** Members were added or removed. */
+  onMembership(): void {
+    const { members, id, log, limits } = this.#ctx
+    const known = new Map(this.#progress)
+    this.#progress.clear()
+    for (const member of members.current.members) {
+      if (member.id === id) continue
+      this.#progress.set(member.id, known.get(member.id) ?? new Progress(log.lastIndex + 1, limits))
+    }
+    if (this.#transferee !== undefined && !this.#progress.has(this.#transferee)) this.#transferee = undefined
+    this.#confirmReads()
+  }
+
+  /** The highest index that a majority of voters has on disk and that may be committed by counting. */
+  commitIndex(): number {
+    const { members, id, log, rules, term } = this.#ctx
+    const matches = voterIds(members.current).map((voter) =>
+      voter === id ? log.stable : (this.#progress.get(voter)?.match ?? 0),
+    )
+    matches.sort((a, b) => b - a)
+    const index = matches[quorumOf(matches.length) - 1] ?? 0
+    const entryTerm = log.term(index)
+    if (index <= log.committed || entryTerm === undefined) return log.committed
+    return rules.mayCommit(entryTerm, term) ? index : log.committed
+  }
+
+  /** True if a majority of voters was heard from since the last call. */
+  checkQuorum(): boolean {
+    const { members, id } = this.#ctx
+    const voters = voterIds(members.current)
+    const active = voters.filter((voter) => voter === id || this.#progress.get(voter)?.recentActive === true)
+    for (const progress of this.#progress.values()) progress.recentActive = false
+    return active.length >= quorumOf(voters.length)
+  }
+
+  /** Puts everything that is due into messages. */
+  flush(): void {
+    if (this.#readsNew) {
+      this.#readsNew = false
+      this.#readSequence++
+      this.heartbeat()
+      this.#confirmReads()
+    }
+    for (const [to, progress] of this.#progress) this.#sendAppends(to, progress)
+  }
+
+  heartbeat(): void {
+    for (const [to, progress] of this.#progress) {
+      // A follower may have less than what is committed; it must not believe more than it has.
+      const commit = Math.min(progress.match, this.#ctx.log.committed)
+      this.#ctx.send(to, { type: 'heartbeat', commit, readSequence: this.#readSequence })
+    }
+  }
+
+  #sendAppends(to: MemberId, progress: Progress): void {
+    const { log, limits } = this.#ctx
+    while (!progress.paused) {
+      const hasEntries = progress.next <= log.lastIndex
+      const commitIsNew = progress.state === 'replicate' && progress.sentCommit < log.committed
+      if (!hasEntries && !commitIsNew && !progress.poke) return
+      const prevIndex = progress.next - 1
+      const prevTerm = log.term(prevIndex)
+      if (prevTerm === undefined) {
+        this.#sendSnapshot(to, progress)
+        return
+      }
+      const entries = log.from(progress.next, limits.maxMessageBytes)
+      this.#ctx.send(to, { type: 'append', prevIndex, prevTerm, entries, commit: log.committed })
+      progress.sentCommit = log.committed
+      progress.sentAppend(
+        entries.length,
+        entries.reduce((bytes, entry) => bytes + entry.data.byteLength, 0),
+      )
+    }
+  }
+
+  #sendSnapshot(to: MemberId, progress: Progress): void {
+    const { log, members } = this.#ctx
+    // A follower that is silent would only hold the content in memory.
+    if (!progress.recentActive) return
+    const index = log.applied
+    const term = log.term(index)
+    if (term === undefined) return
+    progress.sentSnapshot(index)
+    this.#ctx.send(to, { type: 'snapshot', snapshot: { index, term, membership: members.at(index) } })
+  }
+
+  onAppendReply(message: MessageOf<'appendReply'>): void {
+    const progress = this.#progress.get(message.from)
+    if (progress === undefined) return
+    progress.recentActive = true
+    if (message.refused) {
+      // One term at a time instead of one entry at a time: skip own entries the follower cannot have.
+      const hint = this.#ctx.log.findAtMost(message.hintIndex, message.hintTerm)
+      progress.refused(message.index, hint.index)
+      return
+    }
+    // A follower may have more than this leader knows of, but not more of what this leader wrote.
+    if (message.index > this.#ctx.log.lastIndex) return
+    progress.acknowledged(message.index, this.#ctx.log.start)
+    this.#completeTransfer(message.from, progress)
+  }
+
+  onHeartbeatReply(message: MessageOf<'heartbeatReply'>): void {
+    const progress = this.#progress.get(message.from)
+    if (progress === undefined) return
+    progress.recentActive = true
+    progress.heartbeatAnswered(this.#ctx.log.lastIndex)
+    if (message.readSequence > progress.readSequence) {
+      progress.readSequence = message.readSequence
+      this.#confirmReads()
+    }
+  }
+
+  /** The transport could not deliver: something may be lost. */
+  reportUnreachable(id: MemberId): void {
+    const progress = this.#progress.get(id)
+    if (progress?.state === 'replicate') progress.probe()
+  }
+
+  reportSnapshot(id: MemberId, delivered: boolean): void {
+    this.#progress.get(id)?.snapshotSent(delivered)
+  }
+
+  read(from: MemberId, context: number): void {
+    const { log, term } = this.#ctx
+    if (log.term(log.committed) !== term) {
+      this.#earlyReads.push({ from, context })
+      return
+    }
+    this.#reads.push({ from, context, index: log.committed, sequence: this.#readSequence + 1 })
+    this.#readsNew = true
+  }
+
+  /** The commit index moved. */
+  onCommit(): void {
+    const { log, term } = this.#ctx
+    if (this.#earlyReads.length === 0 || log.term(log.committed) !== term) return
+    const reads = this.#earlyReads
+    this.#earlyReads = []
+    for (const read of reads) this.read(read.from, read.context)
+  }
+
+  #confirmed: ReadState[] = []
+
+  /** Own reads whose leadership was confirmed. */
+  takeReadStates(): ReadState[] {
+    const states = this.#confirmed
+    this.#confirmed = []
+    return states
+  }
+
+  #confirmReads(): void {
+    const { members, id } = this.#ctx
+    const sequences = voterIds(members.current).map((voter) =>
+      voter === id ? this.#readSequence : (this.#progress.get(voter)?.readSequence ?? 0),
+    )
+    sequences.sort((a, b) => b - a)
+    const confirmed = sequences[quorumOf(sequences.length) - 1] ?? 0
+    const waiting: PendingRead[] = []
+    for (const read of this.#reads) {
+      if (read.sequence > confirmed) waiting.push(read)
+      else if (read.from === id) this.#confirmed.push({ context: read.context, index: read.index })
+      else this.#ctx.send(read.from, { type: 'readIndexReply', context: read.context, index: read.index })
+    }
+    this.#reads = waiting
+  }
+
+  /** @throws {NotLeaderError} if `id` cannot take over. */
+  startTransfer(id: MemberId): void {
+    const member = findMember(this.#ctx.members.current, id)
+    const progress = this.#progress.get(id)
+    if (member?.kind !== 'voter' || progress === undefined) {
+      throw new NotLeaderError(this.#ctx.id, `leadership cannot be handed to ${id}: it is no other voter`)
+    }
+    this.#transferee = id
+    this.#completeTransfer(id, progress)
+  }
+
+  abortTransfer(): void {
+    this.#transferee = undefined
+  }
+
+  #completeTransfer(id: MemberId, progress: Progress): void {
+    if (id !== this.#transferee || progress.match !== this.#ctx.log.lastIndex) return
+    this.#ctx.send(id, { type: 'timeoutNow' })
+  }
+
+  /** On the way out: lets the voter with the longest log take over without waiting for its timer. */
+  nominateSuccessor(): void {
+    let best: { id: MemberId; match: number } | undefined
+    for (const id of voterIds(this.#ctx.members.current)) {
+      const match = this.#progress.get(id)?.match
+      if (match !== undefined && (best === undefined || match > best.match)) best = { id, match }
+    }
+    if (best !== undefined) this.#ctx.send(best.id, { type: 'timeoutNow' })
+  }
+}
+
+/** Messages whose content rests on nothing that this message's turn still has to write. */
+export function maySendBeforePersist(message: Message): boolean {
+  switch (message.type) {
+    case 'append':
+    case 'heartbeat':
+    case 'heartbeatReply':
+    case 'snapshot':
+    case 'timeoutNow':
+    case 'readIndex':
+    case 'readIndexReply':
+    case 'preVote':
+    case 'preVoteReply':
+      return true
+    // A vote asked for with a log that is then lost could be answered by voters who trusted that log.
+    case 'vote':
+    case 'voteReply':
+    case 'appendReply':
+      return false
+    default:
+      return message satisfies never
+  }
+}

@@ -1,0 +1,162 @@
+/** A leader's limits for one follower. */
+export interface FlowLimits {
+  readonly maxInflightMessages: number
+  readonly maxInflightBytes: number
+}
+
+/**
+ * What a leader knows of one follower.
+ * - `probe`: it does not know where the logs agree; one append at a time.
+ * - `replicate`: appends flow without waiting for replies, up to the limits.
+ * - `snapshot`: the follower needs what the log no longer has; nothing is sent until it has it.
+ */
+export class Progress {
+  #state: 'probe' | 'replicate' | 'snapshot' = 'probe'
+  #match = 0
+  #next: number
+  #snapshotIndex = 0
+  #paused = false
+  #inflight: { readonly lastIndex: number; readonly bytes: number }[] = []
+  #inflightBytes = 0
+  readonly #limits: FlowLimits
+
+  /** Heard from since the last check of the quorum. */
+  recentActive = true
+  /** Highest read sequence that it has confirmed. */
+  readSequence = 0
+  /** Commit index that was sent last. */
+  sentCommit = 0
+  /** Asks for an append even without entries, to learn whether something was lost. */
+  poke = false
+
+  constructor(next: number, limits: FlowLimits) {
+    this.#next = next
+    this.#limits = limits
+  }
+
+  get state(): 'probe' | 'replicate' | 'snapshot' {
+    return this.#state
+  }
+
+  /** Last index known to be the same and on the follower's disk. */
+  get match(): number {
+    return this.#match
+  }
+
+  /** Next index to send. */
+  get next(): number {
+    return this.#next
+  }
+
+  get paused(): boolean {
+    switch (this.#state) {
+      case 'probe':
+        return this.#paused
+      case 'replicate':
+        return (
+          this.#inflight.length >= this.#limits.maxInflightMessages ||
+          this.#inflightBytes >= this.#limits.maxInflightBytes
+        )
+      case 'snapshot':
+        return true
+      default:
+        return this.#state satisfies never
+    }
+  }
+
+  sentAppend(entryCount: number, bytes: number): void {
+    this.poke = false
+    if (this.#state === 'probe') this.#paused = true
+    if (this.#state !== 'replicate' || entryCount === 0) return
+    this.#next += entryCount
+    this.#inflight.push({ lastIndex: this.#next - 1, bytes })
+    this.#inflightBytes += bytes
+  }
+
+  sentSnapshot(index: number): void {
+    this.#state = 'snapshot'
+    this.#snapshotIndex = index
+    this.#clearInflight()
+  }
+
+  /** @param logStart index before the leader's first entry. */
+  acknowledged(index: number, logStart: number): boolean {
+    const advanced = index > this.#match
+    this.#match = Math.max(this.#match, index)
+    this.#next = Math.max(this.#next, index + 1)
+    if (this.#state === 'probe') {
+      // An acknowledgement from before the probe began tells nothing new.
+      if (index >= this.#match) this.#replicate()
+    } else if (this.#state === 'snapshot') {
+      if (this.#match >= this.#snapshotIndex || (advanced && this.#match >= logStart)) this.#replicate()
+    } else {
+      this.#freeUpTo(index)
+    }
+    return advanced
+  }
+
+  /**
+   * The follower refused an append after `refused`; the logs may agree up to `hint`.
+   * Returns false for a refusal that is out of date.
+   */
+  refused(refused: number, hint: number): boolean {
+    if (this.#state === 'snapshot') return false
+    if (this.#state === 'replicate') {
+      if (refused <= this.#match) return false
+      this.probe()
+      return true
+    }
+    if (this.#next - 1 !== refused) return false
+    this.#next = Math.max(Math.min(refused, hint + 1), this.#match + 1)
+    this.#paused = false
+    return true
+  }
+
+  /** Goes back to asking where the logs agree. */
+  probe(): void {
+    const next = this.#state === 'snapshot' ? Math.max(this.#match, this.#snapshotIndex) + 1 : this.#match + 1
+    this.#state = 'probe'
+    this.#next = next
+    this.#paused = false
+    this.#clearInflight()
+  }
+
+  /** The snapshot was delivered, or not: go on when the follower speaks next. */
+  snapshotSent(delivered: boolean): void {
+    if (this.#state !== 'snapshot') return
+    if (!delivered) this.#snapshotIndex = 0
+    this.probe()
+    this.#paused = true
+  }
+
+  heartbeatAnswered(lastIndex: number): void {
+    this.#paused = false
+    if (this.#state === 'replicate' && this.paused) {
+      const oldest = this.#inflight.shift()
+      this.#inflightBytes -= oldest?.bytes ?? 0
+    }
+    if (this.#match < lastIndex) this.poke = true
+  }
+
+  #replicate(): void {
+    this.#state = 'replicate'
+    this.#next = this.#match + 1
+    this.#paused = false
+    this.#clearInflight()
+  }
+
+  #freeUpTo(index: number): void {
+    let count = 0
+    for (const message of this.#inflight) {
+      if (message.lastIndex > index) break
+      this.#inflightBytes -= message.bytes
+      count++
+    }
+    this.#inflight.splice(0, count)
+  }
+
+  #clearInflight(): void {
+    this.#inflight = []
+    this.#inflightBytes = 0
+  }
+}

@@ -1,0 +1,30 @@
+export {
+  MembershipError,
+  NotLeaderError,
+  type Entry,
+  type Member,
+  type MemberId,
+  type MemberKind,
+  type Membership,
+  type Message,
+  type MessageOf,
+  type SnapshotMetadata,
+} from './core/index.js'
+export {
+  LOG_ENTRIES_FOR_SLOW_FOLLOWERS,
+  RaftDriver,
+  type MemberStatus,
+  type RaftDriverOptions,
+  type RaftStatus,
+} from './driver.js'
+export {
+  noTransport,
+  type Leadership,
+  type StagedState,
+  type StateMachine,
+  type Transport,
+} from './interfaces.js'
+export type { LogBatch, LogState, LogStorage } from './log/log-storage.js'
+export { MemoryLog } from './log/memory-log.js'
+export { raftLogSchema, SqliteLog } from './log/sqlite-log.js'
+export { NoLeaderError } from './reads.js'
