@@ -1,0 +1,2 @@
+export type { NodeVerdict } from './explanation.js'
+export { Scheduler, schedulerLoop } from './scheduler.js'

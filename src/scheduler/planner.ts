@@ -1,0 +1,271 @@
+import type { Node, Task } from '../model/objects.js'
+import type { GenericResource } from '../model/spec/index.js'
+import { TaskState } from '../model/task-state.js'
+import { countFilters, explain, explainNodes, noSuitableNode, type NodeVerdict } from './explanation.js'
+import { Failures } from './failures.js'
+import { failingFilter } from './filters.js'
+import { claimGenerics } from './generic-resources.js'
+import { GroupPlan } from './group-plan.js'
+import { NodeClasses } from './node-class.js'
+import { NodeSet } from './node-set.js'
+import { requirementsOf, type Requirements } from './requirements.js'
+import { TaskQueue, type Group } from './task-queue.js'
+
+/** What the scheduler has decided about one task. */
+export type Decision =
+  | {
+      readonly kind: 'assign'
+      readonly taskId: string
+      readonly nodeId: string
+      readonly generics: readonly GenericResource[]
+      /** Whether the node was chosen before, by the global orchestrator. */
+      readonly preassigned: boolean
+    }
+  /** No node takes it. */
+  | { readonly kind: 'explain'; readonly taskId: string; readonly reason: string }
+  /** It is not to run any more and never got a node. */
+  | { readonly kind: 'shut down'; readonly taskId: string }
+
+/** Decisions of one step: they make one transaction. */
+const decisionsPerStep = 200
+/** Tasks of one group that are placed before the next has its turn. */
+const tasksPerTurn = 1000
+/** A reason that changes is written again at most so often. */
+const quietMs = 1000
+
+/**
+ * The scheduler without its surroundings: is told of nodes and tasks, and gives decisions in steps. What
+ * it decides counts at once; who writes it must tell the outcome with `setTask`.
+ */
+export class Planner {
+  readonly nodes = new NodeSet()
+  readonly #classes = new NodeClasses(this.nodes)
+  readonly #failures = new Failures()
+  readonly #queue = new TaskQueue()
+  readonly #preassigned = new Map<string, { readonly task: Task; triedAt: number | undefined }>()
+  readonly #unwanted = new Set<string>()
+  readonly #networkDriver: (networkId: string) => string | undefined
+  /** Reasons by requirements, as of `nodes.improvements`. */
+  readonly #hopeless = new Map<string, string>()
+  #hopelessAt = 0
+  #turn: { readonly group: Group; readonly plan: GroupPlan; left: number } | undefined
+
+  constructor(networkDriver: (networkId: string) => string | undefined) {
+    this.#networkDriver = networkDriver
+  }
+
+  setNode(node: Node): void {
+    this.nodes.setNode(node)
+  }
+
+  removeNode(nodeId: string): void {
+    this.nodes.removeNode(nodeId)
+  }
+
+  setTask(task: Task): void {
+    this.nodes.setTask(task)
+    const isPending = task.status.state === TaskState.Pending
+    const isWanted = task.desiredState <= TaskState.Complete
+    if (isPending && isWanted && task.nodeId === undefined) this.#queue.set(task)
+    else this.#queue.delete(task.id)
+    if (isPending && isWanted && task.nodeId !== undefined)
+      this.#preassigned.set(task.id, {
+        task,
+        triedAt: this.#preassigned.get(task.id)?.triedAt,
+      })
+    else this.#preassigned.delete(task.id)
+    if (isPending && task.desiredState === TaskState.Shutdown) this.#unwanted.add(task.id)
+    else this.#unwanted.delete(task.id)
+  }
+
+  removeTask(taskId: string): void {
+    this.nodes.removeTask(taskId)
+    this.#queue.delete(taskId)
+    this.#preassigned.delete(taskId)
+    this.#unwanted.delete(taskId)
+  }
+
+  /** A task has failed on its node, which makes the node less likely for its service. */
+  recordFailure(task: Task, nowMs: number): void {
+    if (task.nodeId !== undefined) this.#failures.record(failureKey(task), task.nodeId, nowMs)
+  }
+
+  forgetService(serviceId: string): void {
+    this.#failures.forget(serviceId)
+  }
+
+  /** What every node says to a task, whether it has one already or not. */
+  explain(task: Task): readonly NodeVerdict[] {
+    return explainNodes(this.nodes.nodes(), requirementsOf(task, this.#networkDriver))
+  }
+
+  /**
+   * The next few decisions, at most 200. Empty when there is nothing to decide now.
+   * @param nowMs monotonic.
+   */
+  step(nowMs: number): readonly Decision[] {
+    return (
+      this.#shutDownStep() ??
+      this.#preassignedStep() ??
+      this.#groupStep(nowMs) ??
+      this.#explainStep(nowMs) ??
+      []
+    )
+  }
+
+  /** When a reason that has to wait is due, monotonic ms, or undefined. */
+  nextDueMs(): number | undefined {
+    let dueMs: number | undefined
+    for (const { untold, quietUntilMs } of this.#queue.groups()) {
+      if (untold.length > 0 && (dueMs === undefined || quietUntilMs < dueMs)) dueMs = quietUntilMs
+    }
+    return dueMs
+  }
+
+  #shutDownStep(): readonly Decision[] | undefined {
+    if (this.#unwanted.size === 0) return undefined
+    const ids = [...this.#unwanted].slice(0, decisionsPerStep)
+    for (const id of ids) this.#unwanted.delete(id)
+    return ids.map((taskId) => ({ kind: 'shut down', taskId }))
+  }
+
+  #preassignedStep(): readonly Decision[] | undefined {
+    const decisions: Decision[] = []
+    for (const [taskId, entry] of this.#preassigned) {
+      if (entry.triedAt === this.nodes.improvements) continue
+      entry.triedAt = this.nodes.improvements
+      const decision = this.#confirm(entry.task)
+      if (decision === undefined) continue
+      decisions.push(decision)
+      if (decision.kind === 'assign') this.#preassigned.delete(taskId)
+      if (decisions.length === decisionsPerStep) break
+    }
+    return decisions.length === 0 ? undefined : decisions
+  }
+
+  #confirm(task: Task): Decision | undefined {
+    const nodeId = task.nodeId ?? ''
+    const wanted = requirementsOf(task, this.#networkDriver)
+    const state = this.nodes.get(nodeId)
+    const filter = state === undefined ? undefined : failingFilter(state, wanted)
+    if (state === undefined || filter !== undefined) {
+      const counts = new Map(filter === undefined ? [] : [[filter, 1] as const])
+      const reason = state === undefined ? `node ${nodeId} not found` : explain(counts)
+      return task.status.err === reason ? undefined : { kind: 'explain', taskId: task.id, reason }
+    }
+    const generics = claimGenerics(state.freeGenerics, wanted.generics) ?? []
+    this.nodes.assume(task, nodeId, generics)
+    return { kind: 'assign', taskId: task.id, nodeId, generics, preassigned: true }
+  }
+
+  #groupStep(nowMs: number): readonly Decision[] | undefined {
+    for (let group = this.#nextGroup(); group !== undefined; group = this.#nextGroup()) {
+      const decisions = this.#place(group, nowMs)
+      if (decisions.length > 0) return decisions
+    }
+    return undefined
+  }
+
+  /** The group whose turn it is, else the next one that may find a node. */
+  #nextGroup(): Group | undefined {
+    const { group, left } = this.#turn ?? {}
+    if (group !== undefined && group.tasks.size > 0 && group.triedAt === undefined) {
+      if ((left ?? 0) > 0) return group
+      this.#queue.moveToEnd(group)
+    }
+    this.#turn = undefined
+    for (const candidate of this.#queue.groups()) {
+      if (candidate.triedAt !== this.nodes.improvements) return candidate
+    }
+    return undefined
+  }
+
+  #place(group: Group, nowMs: number): readonly Decision[] {
+    const tasks = firstTasks(group, decisionsPerStep)
+    const [first] = tasks
+    if (first === undefined) return []
+    const wanted = requirementsOf(first, this.#networkDriver)
+    const reason = this.#hopelessReason(wanted)
+    if (reason !== undefined) {
+      this.#giveUp(group, reason, nowMs)
+      return []
+    }
+    const placements = this.#planFor(group, first, wanted, nowMs).place(tasks)
+    for (const { task } of placements) this.#queue.delete(task.id)
+    if (this.#turn !== undefined) this.#turn.left -= placements.length
+    if (placements.length < tasks.length) this.#giveUp(group, this.#findReason(wanted), nowMs)
+    return placements.map(({ task, nodeId, generics }) => ({
+      kind: 'assign',
+      taskId: task.id,
+      nodeId,
+      generics,
+      preassigned: false,
+    }))
+  }
+
+  #planFor(group: Group, first: Task, wanted: Requirements, nowMs: number): GroupPlan {
+    if (this.#turn?.group === group && this.#turn.plan.isCurrent) return this.#turn.plan
+    const failures = this.#failures.of(failureKey(first), nowMs)
+    const plan = new GroupPlan(this.nodes, this.#classes, wanted, failures)
+    this.#turn = { group, plan, left: this.#turn?.group === group ? this.#turn.left : tasksPerTurn }
+    return plan
+  }
+
+  /** Nothing fits: what is left of the group waits until something changes for the better. */
+  #giveUp(group: Group, reason: string, nowMs: number): void {
+    group.triedAt = this.nodes.improvements
+    group.reason = reason
+    const isNews = group.untold.length === 0 && [...group.tasks.values()].every(({ status }) => !status.err)
+    group.untold = [...group.tasks.values()].filter(({ status }) => status.err !== reason)
+    if (isNews) group.quietUntilMs = nowMs
+  }
+
+  #explainStep(nowMs: number): readonly Decision[] | undefined {
+    for (const group of this.#queue.groups()) {
+      if (group.untold.length === 0 || group.quietUntilMs > nowMs) continue
+      const { reason } = group
+      const tasks = group.untold.splice(0, decisionsPerStep).filter(({ id }) => group.tasks.has(id))
+      if (group.untold.length === 0) group.quietUntilMs = nowMs + quietMs
+      if (tasks.length > 0) return tasks.map(({ id }) => ({ kind: 'explain', taskId: id, reason }))
+    }
+    return undefined
+  }
+
+  #findReason(wanted: Requirements): string {
+    const reason = noSuitableNode(countFilters(this.nodes.nodes(), wanted))
+    if (this.#hopelessAt !== this.nodes.improvements) this.#hopeless.clear()
+    this.#hopelessAt = this.nodes.improvements
+    this.#hopeless.set(hopelessKey(wanted), reason)
+    return reason
+  }
+
+  /** Why nothing was found for the same requirements before. Placements since can only have made it worse. */
+  #hopelessReason(wanted: Requirements): string | undefined {
+    return this.#hopelessAt === this.nodes.improvements ? this.#hopeless.get(hopelessKey(wanted)) : undefined
+  }
+}
+
+function firstTasks(group: Group, count: number): readonly Task[] {
+  const tasks: Task[] = []
+  for (const task of group.tasks.values()) {
+    if (tasks.length === count) break
+    tasks.push(task)
+  }
+  return tasks
+}
+
+function failureKey({ id, serviceId, specVersion }: Task): string {
+  return `${serviceId ?? id}/${specVersion ?? ''}`
+}
+
+function hopelessKey(wanted: Requirements): string {
+  const perService = wanted.maxReplicas === 0 ? '' : `${wanted.maxReplicas}/${wanted.serviceId}`
+  return JSON.stringify([
+    wanted.classKey,
+    wanted.nanoCpus,
+    wanted.memoryBytes,
+    [...wanted.generics],
+    wanted.hostPorts,
+    perService,
+  ])
+}

@@ -1,0 +1,107 @@
+import { tryParseConstraints, type Constraint } from '../model/constraint.js'
+import type { Task } from '../model/objects.js'
+import type { Platform } from '../model/spec/index.js'
+
+/** A driver that a node must have: kind as in `PluginDescription.Type`. */
+export interface RequiredPlugin {
+  readonly type: 'Network' | 'Volume' | 'Log'
+  readonly name: string
+}
+
+export interface HostPort {
+  readonly protocol: string
+  readonly port: number
+}
+
+/** All that one task asks of its node. Tasks of one service and spec version ask the same. */
+export interface Requirements {
+  readonly nanoCpus: number
+  readonly memoryBytes: number
+  /** How many of each kind, sorted by kind. */
+  readonly generics: ReadonlyMap<string, number>
+  readonly plugins: readonly RequiredPlugin[]
+  readonly constraints: readonly Constraint[]
+  /** Any of them will do; none given: all will. */
+  readonly platforms: readonly Platform[]
+  readonly hostPorts: readonly HostPort[]
+  /** 0 = no limit. */
+  readonly maxReplicas: number
+  readonly serviceId: string | undefined
+  /** Labels to spread over, such as `node.labels.dc`, outermost first. */
+  readonly spreadOver: readonly string[]
+  /** Equal for requirements that the same nodes meet for good reasons: all but load. */
+  readonly classKey: string
+}
+
+/** Skep's own data plane carries these; an engine need not know them. */
+const ownNetworkDrivers = new Set(['overlay', 'bridge', 'host'])
+
+/**
+ * @param networkDriver name of a network's driver, or undefined where it has none yet.
+ */
+export function requirementsOf(
+  task: Task,
+  networkDriver: (networkId: string) => string | undefined,
+): Requirements {
+  const { Resources, Placement } = task.spec
+  const reservations = Resources?.Reservations
+  // Should constraints not parse, Docker's scheduler ignores them as a whole.
+  const constraints = tryParseConstraints(Placement?.Constraints) ?? []
+  const platforms = Placement?.Platforms ?? []
+  const plugins = requiredPlugins(task, networkDriver)
+  const spreadOver = (Placement?.Preferences ?? [])
+    .map((preference) => preference.Spread?.SpreadDescriptor ?? '')
+    .filter((descriptor) => /^(node|engine)\.labels\../i.test(descriptor))
+  return {
+    nanoCpus: reservations?.NanoCPUs ?? 0,
+    memoryBytes: reservations?.MemoryBytes ?? 0,
+    generics: genericsOf(task),
+    plugins,
+    constraints,
+    platforms,
+    hostPorts: hostPortsOf(task),
+    maxReplicas: Placement?.MaxReplicas ?? 0,
+    serviceId: task.serviceId,
+    spreadOver,
+    classKey: JSON.stringify([plugins, Placement?.Constraints ?? [], platforms, spreadOver]),
+  }
+}
+
+const noPorts: readonly HostPort[] = []
+
+/** The host-mode ports with a number: port 0 is the engine's choice and never in the way. */
+export function hostPortsOf(task: Pick<Task, 'endpoint'>): readonly HostPort[] {
+  const ports = task.endpoint?.ports
+  if (ports === undefined || ports.length === 0) return noPorts
+  return ports
+    .filter(({ PublishMode, PublishedPort }) => PublishMode === 'host' && (PublishedPort ?? 0) !== 0)
+    .map(({ Protocol, PublishedPort }) => ({ protocol: Protocol || 'tcp', port: PublishedPort ?? 0 }))
+}
+
+function genericsOf(task: Task): ReadonlyMap<string, number> {
+  const wanted = new Map<string, number>()
+  for (const { NamedResourceSpec: named, DiscreteResourceSpec: discrete } of task.spec.Resources?.Reservations
+    ?.GenericResources ?? []) {
+    const kind = discrete?.Kind ?? named?.Kind
+    if (kind !== undefined) wanted.set(kind, (wanted.get(kind) ?? 0) + (discrete?.Value ?? 1))
+  }
+  return new Map([...wanted].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function requiredPlugins(
+  task: Task,
+  networkDriver: (networkId: string) => string | undefined,
+): readonly RequiredPlugin[] {
+  const networks = task.networks
+    .map(({ networkId }) => networkDriver(networkId) ?? '')
+    .filter((name) => name !== '' && !ownNetworkDrivers.has(name))
+    .map((name) => ({ type: 'Network', name }) as const)
+  const volumes = (task.spec.ContainerSpec?.Mounts ?? [])
+    .filter(({ Type }) => Type === 'volume')
+    .map(({ VolumeOptions }) => VolumeOptions?.DriverConfig?.Name ?? '')
+    .filter((name) => name !== '' && name !== 'local')
+    .map((name) => ({ type: 'Volume', name }) as const)
+  const log = task.logDriver?.Name ?? ''
+  const logs = log === '' || log === 'none' ? [] : [{ type: 'Log', name: log } as const]
+  return [...networks, ...volumes, ...logs]
+}

@@ -1,0 +1,189 @@
+import type { Env } from '../env/env.js'
+import type { Task } from '../model/objects.js'
+import { TaskState } from '../model/task-state.js'
+import type { Change } from '../store/apply.js'
+import type { Loop, LoopFactory } from '../store/loop.js'
+import type { Commit, Store, Tx, View } from '../store/store.js'
+import type { NodeVerdict } from './explanation.js'
+import { isReady } from './filters.js'
+import { Planner, type Decision } from './planner.js'
+
+/** How long the scheduler decides before other work has its turn. */
+const sliceMs = 4
+/** Transactions in flight before it waits for the first of them. */
+const maxInFlight = 16
+
+/**
+ * Gives every pending task a node, or a reason why it has none. See DESIGN.md.
+ * Behaviour: moby/swarmkit manager/scheduler/scheduler.go.
+ */
+export class Scheduler implements Loop {
+  readonly name = 'scheduler'
+  readonly #env: Env
+  readonly #store: Store
+  readonly #wake: () => void
+  readonly #planner: Planner
+  /** Tasks whose decision is being written: until its outcome is known, news of them wait. */
+  readonly #inFlight = new Set<string>()
+  #cancelTimer: (() => void) | undefined
+
+  constructor(env: Env, store: Store, wake: () => void) {
+    this.#env = env
+    this.#store = store
+    this.#wake = wake
+    this.#planner = new Planner((networkId) => store.view.networks.get(networkId)?.driverState?.name)
+  }
+
+  start(view: View): void {
+    for (const node of view.nodes.list()) this.#planner.setNode(node)
+    for (const task of view.tasks.list()) this.#planner.setTask(task)
+  }
+
+  onCommit({ changes }: Commit): void {
+    for (const change of changes) this.#onChange(change)
+  }
+
+  async tick(signal: AbortSignal): Promise<void> {
+    const writes = new Set<Promise<void>>()
+    const failures: unknown[] = []
+    let sliceEndMs = this.#env.monotonicMs() + sliceMs
+    while (!signal.aborted && failures.length === 0) {
+      const decisions = this.#planner.step(this.#env.monotonicMs())
+      if (decisions.length === 0) break
+      const write = this.#write(decisions).then(
+        () => void writes.delete(write),
+        (error: unknown) => {
+          writes.delete(write)
+          failures.push(error)
+        },
+      )
+      writes.add(write)
+      if (writes.size >= maxInFlight) await Promise.race(writes)
+      if (this.#env.monotonicMs() >= sliceEndMs) {
+        await nextTurn()
+        sliceEndMs = this.#env.monotonicMs() + sliceMs
+      }
+    }
+    await Promise.all(writes)
+    if (failures.length > 0) throw failures[0]
+    this.#armTimer()
+  }
+
+  stop(): void {
+    this.#cancelTimer?.()
+  }
+
+  /** What every node says to a task; empty when there is no such task. */
+  explain(taskId: string): readonly NodeVerdict[] {
+    const task = this.#store.view.tasks.get(taskId)
+    return task === undefined ? [] : this.#planner.explain(task)
+  }
+
+  #onChange(change: Change): void {
+    switch (change.table) {
+      case 'nodes':
+        if (change.after === undefined) this.#planner.removeNode(change.id)
+        else this.#planner.setNode(change.after)
+        break
+      case 'tasks':
+        this.#noteFailure(change.before, change.after)
+        if (!this.#inFlight.has(change.id)) this.#setTask(change.id, change.after)
+        break
+      case 'services':
+        if (change.after === undefined) this.#planner.forgetService(change.id)
+        break
+      case 'networks':
+      case 'secrets':
+      case 'configs':
+      case 'volumes':
+      case 'clusters':
+        break
+      default:
+        change satisfies never
+    }
+  }
+
+  #noteFailure(before: Task | undefined, after: Task | undefined): void {
+    const hasFailed = (task: Task | undefined) =>
+      task?.status.state === TaskState.Failed || task?.status.state === TaskState.Rejected
+    if (after !== undefined && hasFailed(after) && !hasFailed(before))
+      this.#planner.recordFailure(after, this.#env.monotonicMs())
+  }
+
+  #setTask(taskId: string, task: Task | undefined): void {
+    if (task === undefined) this.#planner.removeTask(taskId)
+    else this.#planner.setTask(task)
+  }
+
+  /** One transaction. Whatever comes of it, the planner then knows the tasks as they are. */
+  async #write(decisions: readonly Decision[]): Promise<void> {
+    for (const { taskId } of decisions) this.#inFlight.add(taskId)
+    try {
+      await this.#store.update((tx) => {
+        for (const decision of decisions) applyDecision(tx, decision)
+      })
+    } finally {
+      for (const { taskId } of decisions) {
+        this.#inFlight.delete(taskId)
+        this.#setTask(taskId, this.#store.view.tasks.get(taskId))
+      }
+    }
+  }
+
+  #armTimer(): void {
+    this.#cancelTimer?.()
+    const dueMs = this.#planner.nextDueMs()
+    this.#cancelTimer =
+      dueMs === undefined
+        ? undefined
+        : this.#env.after(Math.max(0, dueMs - this.#env.monotonicMs()), () => this.#wake())
+  }
+}
+
+export const schedulerLoop: LoopFactory = (env, store, wake) => new Scheduler(env, store, wake)
+
+/** Writes a decision unless the task or its node have changed so that it is no good any more. */
+function applyDecision(tx: Tx, decision: Decision): void {
+  const task = tx.tasks.get(decision.taskId)
+  if (task === undefined || task.status.state !== TaskState.Pending) return
+  switch (decision.kind) {
+    case 'assign':
+      assign(tx, task, decision)
+      break
+    case 'explain':
+      if (task.status.err !== decision.reason)
+        tx.update('tasks', task.id, {
+          status: { ...task.status, timestampMs: tx.nowMs, err: decision.reason },
+        })
+      break
+    case 'shut down': {
+      if (task.desiredState !== TaskState.Shutdown) return
+      const { err: _, ...status } = task.status
+      tx.update('tasks', task.id, {
+        status: { ...status, state: TaskState.Shutdown, timestampMs: tx.nowMs },
+      })
+      break
+    }
+    default:
+      decision satisfies never
+  }
+}
+
+function assign(tx: Tx, task: Task, decision: Decision & { readonly kind: 'assign' }): void {
+  const { nodeId, generics, preassigned } = decision
+  const node = tx.nodes.get(nodeId)
+  const isStillFree = task.nodeId === (preassigned ? nodeId : undefined)
+  if (!isStillFree || task.desiredState > TaskState.Complete || node === undefined || !isReady(node)) return
+  const message = preassigned
+    ? 'scheduler confirmed task can run on preassigned node'
+    : 'scheduler assigned task to node'
+  tx.update('tasks', task.id, {
+    nodeId,
+    status: { state: TaskState.Assigned, timestampMs: tx.nowMs, message },
+    ...(generics.length > 0 ? { assignedGenericResources: generics } : {}),
+  })
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

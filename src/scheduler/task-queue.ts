@@ -1,0 +1,61 @@
+import type { Task } from '../model/objects.js'
+
+/** Tasks that ask the same and are placed together: those of one service and spec version. */
+export interface Group {
+  readonly key: string
+  readonly tasks: Map<string, Task>
+  /** `NodeSet.improvements` when no node was found; undefined while the group is to be tried. */
+  triedAt: number | undefined
+  /** What is to be told to users about the tasks that are left. */
+  reason: string
+  /** Tasks that have not been told `reason` yet. */
+  untold: Task[]
+  /** Until when a changed reason waits. Monotonic ms. */
+  quietUntilMs: number
+}
+
+/** Tasks without a node, by group. Groups take turns. */
+export class TaskQueue {
+  readonly #groups = new Map<string, Group>()
+  readonly #keyOf = new Map<string, string>()
+
+  get size(): number {
+    return this.#keyOf.size
+  }
+
+  groups(): Iterable<Group> {
+    return this.#groups.values()
+  }
+
+  /** Adds a task, or puts a newer version of it in its place. A new one makes its group be tried. */
+  set(task: Task): void {
+    const key = groupKey(task)
+    let group = this.#groups.get(key)
+    if (group === undefined) {
+      group = { key, tasks: new Map(), triedAt: undefined, reason: '', untold: [], quietUntilMs: 0 }
+      this.#groups.set(key, group)
+    }
+    if (!group.tasks.has(task.id)) group.triedAt = undefined
+    group.tasks.set(task.id, task)
+    this.#keyOf.set(task.id, key)
+  }
+
+  delete(taskId: string): void {
+    const key = this.#keyOf.get(taskId)
+    if (key === undefined) return
+    this.#keyOf.delete(taskId)
+    const group = this.#groups.get(key)
+    group?.tasks.delete(taskId)
+    if (group?.tasks.size === 0) this.#groups.delete(key)
+  }
+
+  /** Puts a group behind all others. */
+  moveToEnd(group: Group): void {
+    if (this.#groups.delete(group.key)) this.#groups.set(group.key, group)
+  }
+}
+
+/** Tasks without a spec version, such as containers that joined a network by themselves, stand alone. */
+function groupKey({ id, serviceId, specVersion }: Task): string {
+  return serviceId === undefined || specVersion === undefined ? id : `${serviceId}/${specVersion}`
+}
