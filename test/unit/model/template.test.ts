@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  TemplateError,
+  dummyTemplateContext,
+  expandContainerSpec,
+  expandPayload,
+  type TemplateContext,
+} from '../../../src/model/template.js'
+
+const context: TemplateContext = {
+  service: { id: 'svc1', name: 'web', labels: { tier: 'front', 'with.dot': 'x' } },
+  node: { id: 'node1', hostname: 'box', architecture: 'x86_64', os: 'linux' },
+  task: { id: 'task1', name: 'web.3.task1', slot: '3' },
+}
+const sources = { secrets: {}, configs: {}, env: {} }
+const expand = (source: string) => expandPayload(source, context, sources)
+
+const expanded: Readonly<Record<string, string>> = {
+  plain: 'plain',
+  '{{.Service.ID}} {{.Service.Name}}': 'svc1 web',
+  '{{.Node.ID}} {{.Node.Hostname}}': 'node1 box',
+  '{{.Node.Platform.OS}}/{{.Node.Platform.Architecture}}': 'linux/x86_64',
+  '{{.Task.ID}} {{.Task.Name}} {{.Task.Slot}}': 'task1 web.3.task1 3',
+  '{{.Service.Labels.tier}}': 'front',
+  '{{index .Service.Labels "with.dot"}}{{index .Service.Labels "none"}}': 'x',
+  '{{.Service.Labels}}': 'map[tier:front with.dot:x]',
+  '{{.Node.Platform}}': '{x86_64 linux}',
+  '{{join "." .Service.Name .Task.Slot}}': 'web.3',
+  '{{printf "%s-%05d|%-4s|%4s|%q|%v|%x|%%" .Task.Slot 42 "a" "b" "c" true 255}}':
+    '3-00042|a   |   b|"c"|true|ff|%',
+  '{{printf "%d" "a"}}{{printf "%s"}}{{printf "a" 1}}': '%!d(string=a)%!s(MISSING)a%!(EXTRA int=1)',
+  '{{.Node.ID | printf "%s:%s" "a"}}': 'a:node1',
+  '{{print 1 2 "a" 3 4}}': '1 2a3 4',
+  '{{len .Service.Name}}{{len .Service.Labels}}': '32',
+  '{{if eq .Task.Slot "1" "3"}}yes{{else}}no{{end}}': 'yes',
+  '{{if ne .Task.Slot "3"}}a{{else if lt 1 2}}b{{else}}c{{end}}': 'b',
+  '{{if and .Service.Name (not .Service.Labels)}}a{{else}}b{{end}}': 'b',
+  '{{or "" .Node.ID}}': 'node1',
+  '{{with .Node}}{{.ID}} {{$.Task.ID}}{{else}}none{{end}}': 'node1 task1',
+  '{{$x := .Node.ID}}{{if true}}{{$x = "y"}}{{end}}{{$x}}': 'y',
+  '{{range .Service.Labels}}[{{.}}]{{end}}': '[front][x]',
+  'a {{- /* gone */ -}} b': 'ab',
+  ' {{- .Task.Slot -}} ': '3',
+  '{{"}}"}}{{`raw "`}}': '}}raw "',
+  '{{(index .Service.Labels "tier") | printf "%s!"}}': 'front!',
+  '{{html "<a>"}}{{urlquery "a b&"}}': '&lt;a&gt;a+b%26',
+}
+for (const [source, result] of Object.entries(expanded)) {
+  test(`expands ${source}`, () => assert.equal(expand(source), result))
+}
+
+const at = (column: string, what: string) =>
+  `template: expansion:1:${column}: executing "expansion" at <${what}>: `
+const refused: Readonly<Record<string, string>> = {
+  '{{.Nope}}': `${at('2', '.Nope')}can't evaluate field Nope in type *template.Context`,
+  '{{.Task.Slot.X}}': `${at('7', '.Task.Slot.X')}can't evaluate field X in type string`,
+  '{{.Service.Labels.none}}': `${at('10', '.Service.Labels.none')}map has no entry for key "none"`,
+  '{{.Service.Labels.constructor}}': `${at('10', '.Service.Labels.constructor')}map has no entry for key "constructor"`,
+  '{{index .Task.Slot "a"}}': `${at('2', 'index')}error calling index: can't index item of type string`,
+  '{{foo}}': 'template: expansion:1: function "foo" not defined',
+  '{{toString}}': 'template: expansion:1: function "toString" not defined',
+  '{{.Node': 'template: expansion:1: unclosed action',
+  '{{}}': 'template: expansion:1: missing value for command',
+  '{{if true}}': 'template: expansion:1: unexpected EOF',
+  '{{end}}': 'template: expansion:1: unexpected {{end}}',
+  'a\n{{$x}}': 'template: expansion:2: undefined variable "$x"',
+  '{{(.Node}}': 'template: expansion:1: unclosed left paren',
+  '{{secret "gone"}}': `${at('2', 'secret')}error calling secret: secret target gone not found`,
+}
+for (const [source, message] of Object.entries(refused)) {
+  test(`refuses ${JSON.stringify(source)}`, () => {
+    assert.throws(
+      () => expand(source),
+      (error) => {
+        assert.ok(error instanceof TemplateError)
+        assert.equal(error.message, message)
+        return true
+      },
+    )
+  })
+}
+
+test('only some fields of a container are templates', () => {
+  const t = '{{.Task.Slot}}'
+  const spec = expandContainerSpec(
+    {
+      Image: t,
+      Args: [t],
+      Labels: { a: t },
+      Hostname: t,
+      Env: [`A=b=${t}`, t],
+      Mounts: [
+        {
+          Source: t,
+          Target: `/${t}`,
+          VolumeOptions: { Labels: { a: t }, DriverConfig: { Name: t, Options: { o: t } } },
+        },
+      ],
+    },
+    context,
+  )
+  assert.deepEqual(spec, {
+    Image: t,
+    Args: [t],
+    Labels: { a: t },
+    Hostname: '3',
+    Env: ['A=b=3', t],
+    Mounts: [
+      {
+        Source: '3',
+        Target: '/3',
+        VolumeOptions: { Labels: { a: '3' }, DriverConfig: { Name: t, Options: { o: '3' } } },
+      },
+    ],
+  })
+})
+
+test('errors say where the template stood', () => {
+  const text = 'template: expansion:1: function "x" not defined'
+  const cases = [
+    [{ Env: ['A={{x}}'] }, `expanding env failed: expanding env "A={{x}}": ${text}`],
+    [{ Hostname: '{{x}}' }, `expanding hostname failed: ${text}`],
+    [{ Mounts: [{ Source: '{{x}}' }] }, `expanding mounts failed: expanding mount source "{{x}}": ${text}`],
+  ] as const
+  for (const [spec, message] of cases) {
+    assert.throws(() => expandContainerSpec(spec, dummyTemplateContext), { message })
+  }
+})
+
+test('payloads reach what their task refers to', () => {
+  const reach = { secrets: { key: 's3' }, configs: { c: 'd' }, env: { HOME: '/' } }
+  assert.equal(
+    expandPayload('{{secret "key"}} {{config "c"}} {{env "HOME"}}{{env "no"}}', context, reach),
+    's3 d /',
+  )
+})
