@@ -41,6 +41,8 @@ export interface RaftDriverOptions {
   /** Default 100. Heartbeats go out every tick; a follower campaigns after 10 to 20. */
   readonly tickMs?: number
   readonly electionTicks?: number
+  /** Default 1 MiB. A single larger entry still goes out whole. */
+  readonly maxMessageBytes?: number
   readonly logEntriesForSlowFollowers?: number
   /** Runs `fn` at the end of the turn. Default `setImmediate`. */
   readonly defer?: (fn: () => void) => void
@@ -144,6 +146,7 @@ export class RaftDriver {
       state: { ...state, appliedIndex: this.#appliedIndex },
       randomInt: (bound) => env.randomInt(bound),
       electionTicks: this.#electionTicks,
+      ...(options.maxMessageBytes === undefined ? {} : { maxMessageBytes: options.maxMessageBytes }),
       ...(options.rules === undefined ? {} : { rules: options.rules }),
     })
     this.#membership = this.#core.membership

@@ -50,6 +50,7 @@ export class SqliteLog implements LogStorage {
   #lastIndex = 0
   /** First index that may still be in the table. */
   #firstIndex = 1
+  #snapshotIndex = 0
 
   constructor(db: DatabaseThread, sealer: Sealer) {
     this.#db = db
@@ -75,6 +76,7 @@ export class SqliteLog implements LogStorage {
       const expected = snapshot.index + 1 + i
       if (entry.index !== expected) throw new Error(`${this.#db.path}: raft entry ${expected} is missing`)
     }
+    this.#snapshotIndex = snapshot.index
     this.#lastIndex = entries.at(-1)?.index ?? snapshot.index
     const oldest = await this.#db.read('SELECT min(entry_index) AS first FROM raft_entries')
     const first = oldest[0]?.['first']
@@ -91,6 +93,7 @@ export class SqliteLog implements LogStorage {
         this.#putSnapshot('current', batch.snapshot),
         UNSTAGE,
       )
+      this.#snapshotIndex = batch.snapshot.index
       this.#lastIndex = batch.snapshot.index
       this.#firstIndex = batch.snapshot.index + 1
     } else if (first !== undefined && first.index <= this.#lastIndex) {
@@ -112,6 +115,8 @@ export class SqliteLog implements LogStorage {
   }
 
   async compact(snapshot: SnapshotMetadata): Promise<void> {
+    if (snapshot.index <= this.#snapshotIndex) return
+    this.#snapshotIndex = snapshot.index
     await this.#db.write([this.#putSnapshot('current', snapshot)], CHAIN)
     // One step after the other, so that commits get in between. Should the process end here, `load` skips
     // what is left and the next compaction deletes it.
