@@ -1,5 +1,5 @@
 import { SwarmError } from './errors.js'
-import { parseGoDurationMs } from './go-duration.js'
+import { parseDurationMs } from './duration.js'
 
 /** How a simulated container behaves. All times count from the step's (or the container's) start. */
 export interface SimBehaviour {
@@ -32,7 +32,7 @@ const readers: Readonly<Record<string, { readonly wants: string; readonly read: 
     read(value) {
       const match = /^(\d{1,3})@(.+)$/.exec(value)
       const code = Number(match?.[1])
-      const afterMs = parseGoDurationMs(match?.[2] ?? '')
+      const afterMs = readDurationMs(match?.[2] ?? '')
       return code > 255 || afterMs === undefined ? undefined : { exit: { code, afterMs } }
     },
   },
@@ -42,7 +42,7 @@ const readers: Readonly<Record<string, { readonly wants: string; readonly read: 
       const health: { status: 'healthy' | 'unhealthy'; afterMs: number }[] = []
       for (const part of value.split(',')) {
         const match = /^(healthy|unhealthy)@(.+)$/.exec(part.trim())
-        const afterMs = parseGoDurationMs(match?.[2] ?? '')
+        const afterMs = readDurationMs(match?.[2] ?? '')
         if (match === null || afterMs === undefined || afterMs < (health.at(-1)?.afterMs ?? 0))
           return undefined
         health.push({ status: match[1] === 'healthy' ? 'healthy' : 'unhealthy', afterMs })
@@ -54,7 +54,7 @@ const readers: Readonly<Record<string, { readonly wants: string; readonly read: 
     wants: 'LINE@INTERVAL, such as hello@1s, with an interval of at least 1ms',
     read(value) {
       const at = value.lastIndexOf('@')
-      const intervalMs = parseGoDurationMs(value.slice(at + 1))
+      const intervalMs = readDurationMs(value.slice(at + 1))
       if (at < 0 || intervalMs === undefined || intervalMs < 1) return undefined
       return { log: { line: value.slice(0, at), intervalMs } }
     },
@@ -76,7 +76,7 @@ const readers: Readonly<Record<string, { readonly wants: string; readonly read: 
   'skep.sim.stop': {
     wants: 'a duration such as 2s',
     read(value) {
-      const stopMs = parseGoDurationMs(value)
+      const stopMs = readDurationMs(value)
       return stopMs === undefined ? undefined : { stopMs }
     },
   },
@@ -84,8 +84,18 @@ const readers: Readonly<Record<string, { readonly wants: string; readonly read: 
 
 function durationOrFail(value: string): { delayMs: number } | 'fail' | undefined {
   if (value === 'fail') return 'fail'
-  const delayMs = parseGoDurationMs(value)
+  const delayMs = readDurationMs(value)
   return delayMs === undefined ? undefined : { delayMs }
+}
+
+function readDurationMs(value: string): number | undefined {
+  try {
+    const ms = parseDurationMs(value)
+    return ms < 0 ? undefined : ms
+  } catch {
+    // What the label wants is said by the caller, in more words than Go has.
+    return undefined
+  }
 }
 
 /** The container labels that steer the simulated engine. */
