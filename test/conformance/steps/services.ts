@@ -58,7 +58,7 @@ const refused: readonly (readonly [name: string, body: unknown])[] = [
   ],
   ['constraint without operator', placed('foo')],
   ['constraint with a bad key', placed('1x==a')],
-  ['constraint with a bad value', placed('node.id==..')],
+  ['constraint with a bad value', placed('node.id==@')],
   ['too little CPU', limits({ NanoCPUs: 1 })],
   ['too little memory', limits({ MemoryBytes: 1 })],
   ['bad mount type', spec('bad', {}, {}, { Mounts: [{ Type: 'weird', Target: '/a' }] })],
