@@ -292,7 +292,8 @@ export class RaftDriver {
     if (snapshot === undefined) return Promise.resolve()
     this.#compacting = this.#options.storage.compact(snapshot).then(
       () => (this.#compacting = undefined),
-      (error: unknown) => this.#fatal(new Error('cannot compact the raft log', { cause: error })),
+      (error: unknown) =>
+        this.#fatal(new Error(`cannot compact the raft log: ${asError(error).message}`, { cause: error })),
     )
     return this.#compacting
   }

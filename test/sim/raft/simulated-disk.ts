@@ -22,6 +22,8 @@ export interface DiskOptions {
   readonly fails: () => boolean
   /** The broken disk of a mutation test: says "written" before it is. */
   readonly skipFsync: boolean
+  /** Promises are about to settle. */
+  readonly onSettle: () => void
 }
 
 /** A disk that forgets on a crash what was not synced; writes during a sync share the next one. */
@@ -48,6 +50,7 @@ export class SimulatedDisk {
     const generation = this.#generation
     return new Promise((resolve, reject) => {
       if (this.#failed) {
+        this.#options.onSettle()
         reject(new Error('disk failed'))
         return
       }
@@ -55,7 +58,10 @@ export class SimulatedDisk {
         if (generation === this.#generation) fn()
       }
       this.#pending.push({ change, resolve: alive(resolve), reject: (error) => alive(() => reject(error))() })
-      if (this.#options.skipFsync) resolve()
+      if (this.#options.skipFsync) {
+        this.#options.onSettle()
+        resolve()
+      }
       if (this.#syncing === 0) this.#sync()
     })
   }
@@ -66,6 +72,7 @@ export class SimulatedDisk {
     const generation = this.#generation
     this.#clock.after(this.#options.syncMs(), () => {
       if (generation !== this.#generation) return
+      this.#options.onSettle()
       if (this.#options.fails()) {
         this.#failed = true
         for (const write of this.#pending.splice(0)) write.reject(new Error('disk failed'))

@@ -34,7 +34,7 @@ export interface SimulationResult {
 /** After the faults: time in which everything must work again. */
 const CONVERGE_MS = 20_000
 
-/** Runs of deferred work and promises after one event before time moves on. */
+/** Turns of the microtask queue after an event that settled promises, before time moves on. */
 const DRAIN_ROUNDS = 12
 
 interface Member {
@@ -64,6 +64,9 @@ export class Simulation {
   readonly #proposals = new Map<Uint8Array, { readonly by: string }>()
   readonly #deferred: (() => void)[] = []
   #violation: Error | undefined
+  /** The event under way settled promises; most do not, and waiting for nothing is most of the time. */
+  #settling = false
+  #readsWaiting = 0
   #faults = true
   #nextValue = 1
   #nextMember = 1
@@ -152,17 +155,23 @@ export class Simulation {
 
   async #runUntil(untilMs: number): Promise<void> {
     while (this.#clock.runNext(untilMs)) {
-      await this.#drain()
+      this.#runDeferred()
+      if (this.#settling || this.#readsWaiting > 0) await this.#drain()
       if (this.#violation !== undefined) throw this.#violation
     }
   }
 
   /** Lets everything happen that follows at once from the last event. */
   async #drain(): Promise<void> {
+    this.#settling = false
     for (let round = 0; round < DRAIN_ROUNDS; round++) {
-      for (let fn = this.#deferred.shift(); fn !== undefined; fn = this.#deferred.shift()) fn()
       await null
+      this.#runDeferred()
     }
+  }
+
+  #runDeferred(): void {
+    for (let fn = this.#deferred.shift(); fn !== undefined; fn = this.#deferred.shift()) fn()
   }
 
   #fail(error: unknown): void {
@@ -203,8 +212,9 @@ export class Simulation {
       { log, machine: emptyMachine },
       {
         syncMs: () => this.#between(1, this.#syncMs + 1) + (this.#faults && this.#chance(5) ? 500 : 0),
-        fails: () => this.#faults && this.#chance(1) && this.#chance(300),
+        fails: () => this.#faults && this.#chance(1),
         skipFsync: this.#options.skipFsync ?? false,
+        onSettle: () => (this.#settling = true),
       },
     )
     const member: Member = {
@@ -229,6 +239,7 @@ export class Simulation {
 
   async #start(member: Member): Promise<void> {
     if (member.retired || member.machine !== undefined) return
+    this.#settling = true
     const generation = ++member.generation
     const alive = () => member.generation === generation
     const log = new DiskLog(member.disk, (before, after, batch) =>
@@ -305,6 +316,7 @@ export class Simulation {
         if (this.#faults && this.#chance(this.#duplicatePerMille)) this.#carry(member.id, to, messages)
       },
       sendSnapshot: async (to, message, content) => {
+        this.#settling = true
         this.#watch(() => this.#oracle.onSend(message, log.view))
         const pieces: Uint8Array[] = []
         for await (const piece of content) pieces.push(piece)
@@ -342,6 +354,7 @@ export class Simulation {
     return new Promise((resolve, reject) => {
       const lost = this.#isLost(message.from, to)
       this.#clock.after(this.#latencyMs() * 3, () => {
+        this.#settling = true
         const { driver } = this.#member(to)
         if (driver === undefined || lost) {
           reject(new Error('connection lost'))
@@ -362,6 +375,7 @@ export class Simulation {
 
   #writeSome(): void {
     for (const member of this.#running()) {
+      if (member.driver?.leadership.isLeader !== true && !this.#chance(50)) continue
       for (let i = this.#below(4); i > 0; i--) this.#write(member)
     }
   }
@@ -385,13 +399,18 @@ export class Simulation {
     const member = this.#pick(members)
     const { driver, generation } = member
     const floor = this.#oracle.observedIndex
+    this.#readsWaiting++
     driver?.readIndex().then(
       () => {
+        this.#readsWaiting--
         if (member.generation !== generation) return
         this.#trace('read', member.id, driver.appliedIndex)
         this.#watch(() => this.#oracle.onRead(member.id, driver.appliedIndex, floor))
       },
-      () => this.#trace('read failed', member.id),
+      () => {
+        this.#readsWaiting--
+        this.#trace('read failed', member.id)
+      },
     )
   }
 
