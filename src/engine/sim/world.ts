@@ -5,6 +5,7 @@ import { simBehaviour } from './behaviour.js'
 import { SimContainer, type ContainerHost, type ContainerMake } from './container.js'
 import { SimEvents } from './events.js'
 import { SimImages } from './images.js'
+import { SimNetworks } from './networks.js'
 import { SimPorts } from './ports.js'
 import { SimVolumes } from './volumes.js'
 
@@ -27,6 +28,8 @@ export const simEngineVersion = '28.0.0-simulated'
  * `Env` and opens nothing, so that thousands fit into one process.
  */
 export class SimWorld {
+  /** What `docker info` calls its ID. */
+  readonly id: string
   readonly env: Env
   readonly options: SimWorldOptions
   readonly events: SimEvents
@@ -35,15 +38,23 @@ export class SimWorld {
   readonly #host: ContainerHost
   readonly #byId = new Map<string, SimContainer>()
   readonly #byName = new Map<string, SimContainer>()
+  #networks: SimNetworks | undefined
   #pid = 1000
 
   constructor(env: Env, options: SimWorldOptions) {
+    this.id = env.randomBytes(16).toString('hex')
     this.env = env
     this.options = options
     this.events = new SimEvents(env, options.eventLimit ?? 256)
     this.images = new SimImages(env, this.events)
     this.volumes = new SimVolumes(env, this.events)
     this.#host = { env, events: this.events, ports: new SimPorts(), nextPid: () => ++this.#pid }
+  }
+
+  /** Made when someone asks: most nodes of a crowd are never asked. */
+  get networks(): SimNetworks {
+    this.#networks ??= new SimNetworks(this.env, this.events, this.options.hostname)
+    return this.#networks
   }
 
   /** Newest first. */
