@@ -261,7 +261,14 @@ export const serviceSteps: readonly Step[] = [
       ),
     { save: 'service:rich' },
   ),
-  get('service rich', `${v}/services/rich`),
+  get('service rich', `${v}/services/rich`, {
+    // Filled in after the creation.
+    before: (c) =>
+      c.until('the endpoint', `${v}/services/rich`, (body) => {
+        const { Endpoint } = body as { Endpoint: { Ports?: unknown } }
+        return Endpoint.Ports !== undefined
+      }),
+  }),
   get('service rich with defaults', `${v}/services/rich?insertDefaults=1`),
   post(
     'create service job',
