@@ -1,0 +1,321 @@
+import type { Env } from '../env/env.js'
+import type { Network, Node, Service, Task } from '../model/objects.js'
+import { TaskState } from '../model/task-state.js'
+import type { Change, TableChange } from '../store/apply.js'
+import type { Loop, LoopFactory } from '../store/loop.js'
+import type { Commit, Store, Tx, View } from '../store/store.js'
+import { Allocation, AllocationError } from './allocation.js'
+import { NodeUsage } from './node-usage.js'
+import { WaitingList } from './waiting-list.js'
+
+/** Objects looked at in one transaction. */
+const chunkSize = 200
+/** Transactions in flight before it waits for the first of them. */
+const maxInFlight = 16
+const sliceMs = 4
+/** How many of those who wait for an address try again when one is freed. They may want others as well. */
+const retriesPerAddress = 20
+
+type Kind = 'networks' | 'services' | 'tasks' | 'nodes'
+const kinds: readonly Kind[] = ['networks', 'services', 'tasks', 'nodes']
+
+/**
+ * Gives networks, services, tasks and nodes their addresses and ports, and lets tasks go on to PENDING
+ * once they have all they need. See DESIGN.md.
+ * Behaviour: moby/swarmkit manager/allocator.
+ */
+export class Allocator implements Loop {
+  readonly name = 'allocator'
+  readonly #env: Env
+  readonly #store: Store
+  #allocation = new Allocation()
+  #usage = new NodeUsage()
+  /** What has to be looked at, in the order in which it came up. */
+  readonly #dirty: Readonly<Record<Kind, Set<string>>> = {
+    networks: new Set(),
+    services: new Set(),
+    tasks: new Set(),
+    nodes: new Set(),
+  }
+  readonly #waiting: Readonly<Record<Kind, WaitingList>> = {
+    networks: new WaitingList(),
+    services: new WaitingList(),
+    tasks: new WaitingList(),
+    nodes: new WaitingList(),
+  }
+  /** A write was lost, so what is handed out here may not be what the store says. */
+  #mustRestart = false
+
+  constructor(env: Env, store: Store) {
+    this.#env = env
+    this.#store = store
+  }
+
+  start(view: View): void {
+    this.#allocation = new Allocation()
+    this.#usage = new NodeUsage()
+    this.#allocation.restore(view)
+    for (const kind of kinds) {
+      this.#dirty[kind].clear()
+      this.#waiting[kind].takeAll()
+    }
+    for (const network of view.networks.list()) this.#onNetwork(network)
+    for (const { id } of view.services.list()) this.#dirty.services.add(id)
+    for (const { id } of view.nodes.list()) this.#dirty.nodes.add(id)
+    for (const task of view.tasks.list()) this.#onTask(task.id, task)
+  }
+
+  onCommit({ changes }: Commit): void {
+    for (const change of changes) this.#onChange(change)
+  }
+
+  async tick(signal: AbortSignal): Promise<void> {
+    if (this.#mustRestart) {
+      this.#mustRestart = false
+      this.start(this.#store.view)
+    }
+    try {
+      await this.#allocateAll(signal)
+    } catch (error) {
+      this.#mustRestart = true
+      throw error
+    }
+  }
+
+  stop(): void {
+    // Nothing is timed here.
+  }
+
+  #onChange(change: Change): void {
+    switch (change.table) {
+      case 'networks':
+        if (change.after !== undefined) this.#onNetwork(change.after)
+        else this.#removeNetwork(change.id)
+        break
+      case 'services':
+        this.#onService(change)
+        break
+      case 'tasks':
+        this.#onTask(change.id, change.after)
+        break
+      case 'nodes':
+        if (change.before === undefined) this.#dirty.nodes.add(change.id)
+        if (change.after === undefined) {
+          this.#forget('nodes', change.id)
+          this.#onFreed(this.#allocation.free(change.id))
+        }
+        break
+      case 'secrets':
+      case 'configs':
+      case 'volumes':
+      case 'clusters':
+        break
+      default:
+        change satisfies never
+    }
+  }
+
+  #onNetwork({ id, driverState }: Network): void {
+    if (driverState === undefined) this.#dirty.networks.add(id)
+  }
+
+  #removeNetwork(id: string): void {
+    if (id === this.#allocation.ingressId) this.#markNodes(this.#store.view)
+    this.#allocation.removeNetwork(id)
+    this.#forget('networks', id)
+    // Whoever waited for it does without.
+    this.#onAllocated(id)
+    this.#retry('networks')
+  }
+
+  #onService({ id, before, after }: TableChange<'services'>): void {
+    if (after === undefined) {
+      this.#forget('services', id)
+      const networkIds = before?.endpoint?.virtualIPs.map(({ networkId }) => networkId) ?? []
+      this.#allocation.removeService(id)
+      this.#onFreed(networkIds)
+      this.#retry('services')
+    } else if (before?.spec !== after.spec) this.#dirty.services.add(id)
+  }
+
+  #onTask(id: string, task: Task | undefined): void {
+    for (const nodeId of this.#usage.setTask(id, task)) this.#dirty.nodes.add(nodeId)
+    if (task === undefined || task.status.state > TaskState.Running) this.#onFreed(this.#allocation.free(id))
+    const isWanted = task?.status.state === TaskState.New && task.desiredState <= TaskState.Complete
+    if (!isWanted) this.#forget('tasks', id)
+    else if (this.#waiting.tasks.reasonOf(id) === undefined) this.#dirty.tasks.add(id)
+  }
+
+  #forget(kind: Kind, id: string): void {
+    this.#dirty[kind].delete(id)
+    this.#waiting[kind].delete(id)
+  }
+
+  /** Networks have one address more each: of those who wait for one, some try again. */
+  #onFreed(networkIds: readonly string[]): void {
+    for (const networkId of networkIds) this.#retryFor(networkId, retriesPerAddress)
+  }
+
+  /** A network or service has all it needs: whoever waits for it tries again. */
+  #onAllocated(id: string): void {
+    this.#retryFor(id, Infinity)
+  }
+
+  #retryFor(cause: string, limit: number): void {
+    for (const kind of kinds)
+      for (const id of this.#waiting[kind].take(cause, limit)) this.#dirty[kind].add(id)
+  }
+
+  #markNodes(view: View): void {
+    for (const { id } of view.nodes.list()) this.#dirty.nodes.add(id)
+  }
+
+  #retry(kind: Kind): void {
+    for (const id of this.#waiting[kind].takeAll()) this.#dirty[kind].add(id)
+  }
+
+  /** Networks first, since services need them, and services before tasks. */
+  async #allocateAll(signal: AbortSignal): Promise<void> {
+    const writes = new Set<Promise<void>>()
+    const failures: unknown[] = []
+    let sliceEndMs = this.#env.monotonicMs() + sliceMs
+    for (let kind = this.#nextKind(); kind !== undefined; kind = this.#nextKind()) {
+      if (signal.aborted || failures.length > 0) break
+      const write: Promise<void> = this.#writeChunk(kind).then(
+        () => void writes.delete(write),
+        (error: unknown) => {
+          writes.delete(write)
+          failures.push(error)
+        },
+      )
+      writes.add(write)
+      if (writes.size >= maxInFlight) await Promise.race(writes)
+      if (this.#env.monotonicMs() >= sliceEndMs) {
+        await nextTurn()
+        sliceEndMs = this.#env.monotonicMs() + sliceMs
+      }
+    }
+    await Promise.all(writes)
+    if (failures.length > 0) throw failures[0]
+  }
+
+  #nextKind(): Kind | undefined {
+    return kinds.find((kind) => this.#dirty[kind].size > 0)
+  }
+
+  #writeChunk(kind: Kind): Promise<void> {
+    const ids: string[] = []
+    for (const id of this.#dirty[kind]) {
+      if (ids.length === chunkSize) break
+      ids.push(id)
+    }
+    for (const id of ids) this.#dirty[kind].delete(id)
+    return this.#store.update((tx) => {
+      for (const id of kind === 'networks' ? ingressFirst(tx, ids) : ids) {
+        this.#waiting[kind].delete(id)
+        this.#allocate(tx, kind, id)
+      }
+    })
+  }
+
+  #allocate(tx: Tx, kind: Kind, id: string): void {
+    try {
+      switch (kind) {
+        case 'networks':
+          this.#allocateNetwork(tx, tx.networks.get(id))
+          break
+        case 'services':
+          this.#allocateService(tx, tx.services.get(id))
+          break
+        case 'tasks':
+          this.#allocateTask(tx, tx.tasks.get(id))
+          break
+        case 'nodes':
+          this.#allocateNode(tx, tx.nodes.get(id))
+          break
+        default:
+          kind satisfies never
+      }
+    } catch (error) {
+      if (!(error instanceof AllocationError)) throw error
+      this.#wait(tx, kind, id, error)
+    }
+  }
+
+  #allocateNetwork(tx: Tx, network: Network | undefined): void {
+    if (network === undefined || network.driverState !== undefined) return
+    tx.update('networks', network.id, this.#allocation.allocateNetwork(network, tx.clusters.list()[0]))
+    this.#onAllocated(network.id)
+    if (network.id === this.#allocation.ingressId) this.#markNodes(tx)
+  }
+
+  #allocateService(tx: Tx, service: Service | undefined): void {
+    if (service === undefined) return
+    const before = service.endpoint
+    const endpoint = this.#allocation.allocateService(tx, service)
+    if (endpoint !== before) {
+      tx.update('services', service.id, { endpoint })
+      // Ports or VIPs may have become free.
+      if (before !== undefined) {
+        this.#retry('services')
+        this.#onFreed(before.virtualIPs.map(({ networkId }) => networkId))
+      }
+    }
+    this.#onAllocated(service.id)
+  }
+
+  #allocateTask(tx: Tx, task: Task | undefined): void {
+    if (task?.status.state !== TaskState.New || task.desiredState > TaskState.Complete) return
+    const service = tx.services.get(task.serviceId ?? '')
+    // The orchestrator removes what a deleted service leaves behind.
+    if (task.serviceId !== undefined && service === undefined) return
+    const reason = service && this.#waiting.services.reasonOf(service.id)
+    if (service !== undefined && reason !== undefined) throw new AllocationError(reason, service.id)
+    const networks = this.#allocation.allocateTask(tx, task, service)
+    tx.update('tasks', task.id, {
+      networks,
+      ...(service?.endpoint === undefined ? {} : { endpoint: service.endpoint }),
+      status: { state: TaskState.Pending, timestampMs: tx.nowMs, message: 'pending task scheduling' },
+    })
+  }
+
+  #allocateNode(tx: Tx, node: Node | undefined): void {
+    if (node === undefined) return
+    const { ingressId } = this.#allocation
+    const ingress = ingressId !== undefined && tx.networks.get(ingressId)?.driverState ? [ingressId] : []
+    const wanted = [...new Set([...ingress, ...this.#usage.networksOf(node.id)])]
+    const { attachments, short } = this.#allocation.allocateNode(node, wanted)
+    const before = node.attachments ?? []
+    if (JSON.stringify(attachments) !== JSON.stringify(before)) tx.update('nodes', node.id, { attachments })
+    const [networkId] = short
+    if (networkId !== undefined)
+      this.#waiting.nodes.add(node.id, 'the network is short of addresses', networkId)
+  }
+
+  /** Notes the reason, and tells those who ask: users see it on the tasks that wait. */
+  #wait(tx: Tx, kind: Kind, id: string, error: AllocationError): void {
+    // A network that cannot be had says itself why.
+    const reason = this.#waiting.networks.reasonOf(error.causeId ?? '') ?? error.message
+    const isFirst = this.#waiting[kind].size === 0
+    this.#waiting[kind].add(id, reason, error.causeId)
+    // The service's tasks have to say something else now.
+    if (kind === 'services') this.#onAllocated(id)
+    if (isFirst) this.#env.log.warn({ kind, id, reason }, 'cannot allocate yet')
+    const task = kind === 'tasks' ? tx.tasks.get(id) : undefined
+    if (task !== undefined && task.status.err !== reason)
+      tx.update('tasks', id, { status: { ...task.status, timestampMs: tx.nowMs, err: reason } })
+  }
+}
+
+export const allocatorLoop: LoopFactory = (env, store) => new Allocator(env, store)
+
+/** The ingress network gets the first subnet, the others follow in the order of their creation. */
+function ingressFirst(view: View, ids: readonly string[]): readonly string[] {
+  const rank = (id: string) => (view.networks.get(id)?.spec.Ingress === true ? 0 : 1)
+  const createdAtMs = (id: string) => view.networks.get(id)?.createdAtMs ?? 0
+  return ids.toSorted((a, b) => rank(a) - rank(b) || createdAtMs(a) - createdAtMs(b))
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

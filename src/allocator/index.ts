@@ -1,0 +1,2 @@
+export { Allocator, allocatorLoop } from './allocator.js'
+export { vxlanIdsOption } from './network-space.js'
