@@ -43,10 +43,10 @@ function normaliseSwarmSpec(sent: SwarmSpec): SwarmSpec {
   const { SigningCACert: _cert, SigningCAKey: _key, ...config } = sent.CAConfig ?? {}
   const externalCas = (config.ExternalCAs ?? []).map((ca) => {
     const protocol = ca.Protocol?.toLowerCase() ?? ''
-    if (protocol !== '' && protocol !== 'cfssl') {
-      throw new SwarmError('InvalidArgument', `invalid protocol: ${JSON.stringify(ca.Protocol)}`)
+    if (protocol !== 'cfssl') {
+      throw new SwarmError('InvalidArgument', `invalid protocol: ${JSON.stringify(ca.Protocol ?? '')}`)
     }
-    return { ...ca, Protocol: 'cfssl' }
+    return { ...ca, Protocol: protocol }
   })
   return canonical(SwarmSpecSchema, {
     ...sent,

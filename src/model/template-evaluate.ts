@@ -107,24 +107,36 @@ class Evaluator {
   ): TemplateValue {
     if (head === undefined) return undefined
     if (head.kind !== 'function') {
-      if (rest.length > 0 || piped.length > 0) {
-        throw this.#error(head, `can't give argument to non-function ${describe(head)}`)
-      }
+      if (rest.length > 0 || piped.length > 0) throw this.#error(head, argumentsRefused(head))
       return this.#operand(head, frame)
     }
-    const call = this.#functions[head.name]
-    const args = [...rest.map((operand) => this.#operand(operand, frame)), ...piped]
-    const needed = call?.length ?? 0
-    if (args.length < needed) {
-      throw this.#error(
-        head,
-        `wrong number of args for ${head.name}: want at least ${needed} got ${args.length}`,
-      )
+    const wanted = this.#functions[head.name]
+    if (wanted === undefined) return undefined
+    const args = rest.map((operand, at) => {
+      const mustBeText = wanted.texts === 'all' || (wanted.texts === 'first' && at === 0)
+      if (mustBeText && operand.kind === 'literal' && typeof operand.value !== 'string') {
+        throw this.#error(operand, `expected string; found ${operand.source}`)
+      }
+      return this.#operand(operand, frame)
+    })
+    return this.#call(head, wanted, [...args, ...piped], [head, ...rest])
+  }
+
+  #call(
+    head: Operand & { readonly kind: 'function' },
+    { least, most, call }: TemplateFunction,
+    args: readonly TemplateValue[],
+    command: readonly Operand[],
+  ): TemplateValue {
+    if (args.length < least || args.length > (most ?? Infinity)) {
+      const wanted = most === undefined ? `at least ${least}` : String(least)
+      throw this.#error(head, `wrong number of args for ${head.name}: want ${wanted} got ${args.length}`)
     }
     try {
-      return call?.(...args)
+      return call(...args)
     } catch (error) {
-      throw this.#error(head, `error calling ${head.name}: ${errorText(error)}`)
+      const text = `error calling ${head.name}: ${errorText(error)}`
+      throw this.#error(head, text, command.map((operand) => describe(operand)).join(' '))
     }
   }
 
@@ -145,7 +157,7 @@ class Evaluator {
       case 'function':
         return this.#command([operand], frame, [])
       case 'pipe':
-        return this.#fields(operand, operand.path, this.#pipe(operand.pipe, frame))
+        return this.#fields(lastOperand(operand), operand.path, this.#pipe(operand.pipe, frame))
       default:
         return operand satisfies never
     }
@@ -172,15 +184,28 @@ class Evaluator {
     return value
   }
 
-  #error(operand: Operand | undefined, text: string): TemplateError {
+  #error(operand: Operand | undefined, text: string, shown?: string): TemplateError {
     const before = this.#source.slice(0, operand?.at ?? 0)
     const line = before.split('\n').length
     const column = Buffer.byteLength(before.slice(before.lastIndexOf('\n') + 1))
-    const what = operand === undefined ? '' : describe(operand)
+    const what = shown ?? (operand === undefined ? '' : describe(operand))
     return new TemplateError(
       `template: ${this.#name}:${line}:${column}: executing ${JSON.stringify(this.#name)} at <${what}>: ${text}`,
     )
   }
+}
+
+/** What Go blames where the result of parentheses has no such field: what it looked at last. */
+function lastOperand(operand: Operand): Operand {
+  const last = operand.kind === 'pipe' ? operand.pipe.commands.at(-1)?.at(-1) : undefined
+  return last === undefined ? operand : lastOperand(last)
+}
+
+function argumentsRefused(head: Operand): string {
+  const field = head.kind === 'field' || head.kind === 'variable' ? head.path.at(-1) : undefined
+  return field === undefined
+    ? `can't give argument to non-function ${describe(head)}`
+    : `${field} has arguments but cannot be invoked as function`
 }
 
 function describe(operand: Operand): string {
@@ -198,8 +223,13 @@ function describe(operand: Operand): string {
     case 'function':
       return operand.name
     case 'pipe':
-      return '(...)'
+      return [`(${describePipe(operand.pipe)})`, ...operand.path].join('.')
     default:
       return operand satisfies never
   }
+}
+
+function describePipe({ declares, assigns, commands }: Pipe): string {
+  const target = declares !== undefined ? `${declares} := ` : assigns !== undefined ? `${assigns} = ` : ''
+  return target + commands.map((command) => command.map((operand) => describe(operand)).join(' ')).join(' | ')
 }

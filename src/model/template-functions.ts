@@ -13,35 +13,50 @@ export interface TemplateStruct {
   readonly fields: Readonly<Record<string, TemplateValue>>
 }
 
-/** @throws {Error} with the text that Go's function would give. */
-export type TemplateFunction = (...args: readonly TemplateValue[]) => TemplateValue
+export interface TemplateFunction {
+  /** Fewest and most arguments. */
+  readonly least: number
+  readonly most?: number
+  /** Arguments that must be strings. */
+  readonly texts?: 'all' | 'first'
+  /** @throws {Error} with the text that Go's function would give. */
+  readonly call: (...args: readonly TemplateValue[]) => TemplateValue
+}
+
+const exactly = (count: number, call: TemplateFunction['call']): TemplateFunction => ({
+  least: count,
+  most: count,
+  call,
+})
+const atLeast = (count: number, call: TemplateFunction['call']): TemplateFunction => ({ least: count, call })
 
 /** Go's built-in functions that make sense for these values, and swarmkit's `join`. */
 export const templateFunctions: Readonly<Record<string, TemplateFunction>> = {
-  and: (...args) => args.find((arg) => !isTrue(arg)) ?? args.at(-1),
-  or: (...args) => args.find((arg) => isTrue(arg)) ?? args.at(-1),
-  not: (arg) => !isTrue(arg),
-  len: (arg) => {
-    if (typeof arg === 'string') return Buffer.byteLength(arg)
-    if (typeof arg === 'object' && arg.kind === 'map') return Object.keys(arg.entries).length
-    throw new Error(`len of type ${typeName(arg)}`)
+  and: atLeast(1, (...args) => args.find((arg) => !isTrue(arg)) ?? args.at(-1)),
+  or: atLeast(1, (...args) => args.find((arg) => isTrue(arg)) ?? args.at(-1)),
+  not: exactly(1, (arg) => !isTrue(arg)),
+  len: exactly(1, length),
+  index: atLeast(1, index),
+  slice: atLeast(1, slice),
+  join: {
+    least: 1,
+    texts: 'all',
+    call: (separator, ...parts) => parts.map((part) => asText(part)).join(asText(separator)),
   },
-  index,
-  join: (separator, ...parts) => parts.map((part) => asText(part)).join(asText(separator)),
-  print: (...args) => print(args),
-  println: (...args) => `${args.map((arg) => printed(arg)).join(' ')}\n`,
-  printf: (format, ...args) => printf(asText(format), args),
-  html: (...args) => print(args).replace(/[&<>"'\0]/g, (c) => htmlEscapes[c] ?? c),
-  urlquery: (...args) => encodeURIComponent(print(args)).replaceAll('%20', '+'),
-  eq: (first, ...others) => {
+  print: atLeast(0, (...args) => print(args)),
+  println: atLeast(0, (...args) => `${args.map((arg) => printed(arg)).join(' ')}\n`),
+  printf: { least: 1, texts: 'first', call: (format, ...args) => printf(asText(format), args) },
+  html: atLeast(0, (...args) => print(args).replace(/[&<>"'\0]/g, (c) => htmlEscapes[c] ?? c)),
+  urlquery: atLeast(0, (...args) => encodeURIComponent(print(args)).replaceAll('%20', '+')),
+  eq: atLeast(1, (first, ...others) => {
     if (others.length === 0) throw new Error('missing argument for comparison')
     return others.some((other) => compare(first, other) === 0)
-  },
-  ne: (a, b) => compare(a, b) !== 0,
-  lt: (a, b) => compare(a, b) < 0,
-  le: (a, b) => compare(a, b) <= 0,
-  gt: (a, b) => compare(a, b) > 0,
-  ge: (a, b) => compare(a, b) >= 0,
+  }),
+  ne: exactly(2, (a, b) => compare(a, b) !== 0),
+  lt: exactly(2, (a, b) => compare(a, b) < 0),
+  le: exactly(2, (a, b) => compare(a, b) <= 0),
+  gt: exactly(2, (a, b) => compare(a, b) > 0),
+  ge: exactly(2, (a, b) => compare(a, b) >= 0),
 }
 
 const htmlEscapes: Readonly<Record<string, string>> = {
@@ -79,17 +94,37 @@ export function printed(value: TemplateValue): string {
   return `map[${pairs.map(([key, entry]) => `${key}:${entry}`).join(' ')}]`
 }
 
+function length(value: TemplateValue): number {
+  if (typeof value === 'string') return Buffer.byteLength(value)
+  if (typeof value === 'object' && value.kind === 'map') return Object.keys(value.entries).length
+  throw new Error(`len of type ${typeName(value)}`)
+}
+
+/** Of strings, by bytes as in Go. */
+function slice(value: TemplateValue, ...bounds: readonly TemplateValue[]): TemplateValue {
+  if (typeof value !== 'string') throw new Error(`can't slice item of type ${typeName(value)}`)
+  if (bounds.length > 2) throw new Error('cannot 3-index slice a string')
+  const bytes = Buffer.from(value)
+  const [from = 0, to = bytes.length] = bounds.map((bound) => byteIndex(bound, bytes.length))
+  if (from > to) throw new Error(`invalid slice index: ${from} > ${to}`)
+  return bytes.subarray(from, to).toString()
+}
+
+function byteIndex(value: TemplateValue, most: number): number {
+  if (typeof value !== 'number') throw new Error(`cannot index slice/array with type ${typeName(value)}`)
+  if (value < 0 || value > most) throw new Error(`index out of range: ${value}`)
+  return value
+}
+
 function index(container: TemplateValue, ...keys: readonly TemplateValue[]): TemplateValue {
   let value = container
   for (const key of keys) {
     if (typeof value === 'object' && value.kind === 'map') {
       if (typeof key !== 'string') throw new Error(`value has type ${typeName(key)}; should be string`)
       value = Object.hasOwn(value.entries, key) ? (value.entries[key] ?? '') : ''
-    } else if (typeof value === 'string' && typeof key === 'number') {
+    } else if (typeof value === 'string') {
       const bytes = Buffer.from(value)
-      const byte = bytes[key]
-      if (byte === undefined) throw new Error(`index out of range: ${key}`)
-      value = byte
+      value = bytes[byteIndex(key, bytes.length - 1)]
     } else {
       throw new Error(`can't index item of type ${typeName(value)}`)
     }

@@ -215,13 +215,20 @@ class Parser {
       if (next === undefined || next.kind === 'space' || next.text === '|' || next.text === ')') continue
       throw this.#error(`unexpected ${JSON.stringify(next.text)} in operand`)
     }
-    if (operands.length === 0) throw this.#error(`missing value for ${context}`)
+    if (operands.length === 0) {
+      const next = this.#peek()
+      throw this.#error(
+        next === undefined
+          ? `missing value for ${context}`
+          : `unexpected ${JSON.stringify(next.text)} in ${context}`,
+      )
+    }
     return operands
   }
 
   #operand(): Operand | undefined {
     const token = this.#peek()
-    if (token === undefined || token.text === '|' || token.text === ')') return undefined
+    if (token === undefined || ['|', ')', '=', ':=', ','].includes(token.text)) return undefined
     this.#token++
     const { at } = token
     if (token.kind === 'field') {
@@ -231,7 +238,8 @@ class Parser {
     }
     if (token.kind === 'variable') {
       this.#checkVariable(token.text)
-      return { kind: 'variable', name: token.text, path: this.#path(), at }
+      const path = this.#path()
+      return { kind: 'variable', name: token.text, path, at: path.length > 0 ? at + token.text.length : at }
     }
     if (token.kind === 'literal') {
       return { kind: 'literal', value: this.#literal(token.text), source: token.text, at }
@@ -266,13 +274,19 @@ class Parser {
 
   #literal(text: string): string | number {
     if (text.startsWith('`')) return text.slice(1, -1)
-    if (text.startsWith("'")) return text.codePointAt(1) ?? 0
+    if (text.startsWith("'")) return this.#character(text)
     if (!text.startsWith('"')) return Number(text.replaceAll('_', ''))
     try {
       return JSON.parse(text) as string
     } catch {
       throw this.#error('invalid syntax')
     }
+  }
+
+  #character(text: string): number {
+    const [first = '', ...more] = Array.from(text.slice(1, -1))
+    if (first === '\\' || more.length > 0) throw this.#error(`malformed character constant: ${text}`)
+    return first.codePointAt(0) ?? 0
   }
 
   #checkVariable(name: string): void {
@@ -294,7 +308,7 @@ class Parser {
     for (let at = 0; at < code.length;) {
       tokenPattern.lastIndex = at
       const text = tokenPattern.exec(code)?.[0]
-      if (text === undefined) throw this.#error(`unexpected ${JSON.stringify(code[at])} in command`)
+      if (text === undefined) throw this.#error(lexicalFault(code, at, tokens.at(-1)))
       tokens.push({ kind: kindOf(text), text, at: offset + at })
       at += text.length
     }
@@ -313,6 +327,21 @@ function kindOf(text: string): Token['kind'] {
   if (text.startsWith('$')) return 'variable'
   if (/^["'`\d]|^[+-]|^\.\d/.test(text)) return 'literal'
   return /^[\p{L}_]/u.test(text) ? 'word' : 'symbol'
+}
+
+/** What Go's lexer says of what it cannot read. */
+function lexicalFault(code: string, at: number, before: Token | undefined): string {
+  const character = String.fromCodePoint(code.codePointAt(at) ?? 0)
+  if (character === '"') return 'unterminated quoted string'
+  if (character === '`') return 'unterminated raw quoted string'
+  if (character === "'") return 'unterminated character constant'
+  if (character === '-' || character === '+') return `illegal number syntax: "${character}"`
+  if (code.startsWith('/*', at)) return 'unclosed comment'
+  if (before?.kind === 'field' || before?.kind === 'word' || before?.kind === 'variable') {
+    const hex = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    return `bad character U+${hex} '${character}'`
+  }
+  return `unexpected ${JSON.stringify(character)} in command`
 }
 
 function isCallable(operand: Operand): boolean {

@@ -78,9 +78,14 @@ export function expandPayload(payload: string, context: TemplateContext, sources
     ...templateFunctions,
     secret: lookup('secret', sources.secrets),
     config: lookup('config', sources.configs),
-    env: (name) => {
-      const key = asText(name)
-      return Object.hasOwn(sources.env, key) ? sources.env[key] : ''
+    env: {
+      least: 1,
+      most: 1,
+      texts: 'all',
+      call: (name) => {
+        const key = asText(name)
+        return Object.hasOwn(sources.env, key) ? sources.env[key] : ''
+      },
     },
   })
 }
@@ -119,12 +124,12 @@ function expandMount(mount: Mount, expand: Expand): Mount {
     ...(volume !== undefined && {
       VolumeOptions: {
         ...volume,
-        ...(volume.Labels !== undefined && { Labels: expandMap('volume label', volume.Labels, expand) }),
+        ...(volume.Labels !== undefined && { Labels: expandMap('volume labels', volume.Labels, expand) }),
         ...(driver !== undefined && {
           DriverConfig: {
             ...driver,
             ...(driver.Options !== undefined && {
-              Options: expandMap('volume option', driver.Options, expand),
+              Options: expandMap('volume driver config', driver.Options, expand),
             }),
           },
         }),
@@ -141,7 +146,9 @@ function expandMap(
   return Object.fromEntries(
     Object.entries(map).map(([key, value]) => [
       key,
-      within(`expanding ${what} ${JSON.stringify(value)}`, () => expand(value)),
+      within(`expanding ${what}: expanding map entry ${JSON.stringify(key)}=${JSON.stringify(value)}`, () =>
+        expand(value),
+      ),
     ]),
   )
 }
@@ -155,10 +162,15 @@ function within<T>(where: string, run: () => T): T {
 }
 
 function lookup(what: string, from: Readonly<Record<string, string>>): TemplateFunction {
-  return (name) => {
-    const key = asText(name)
-    if (Object.hasOwn(from, key)) return from[key]
-    throw new Error(`${what} target ${key} not found`)
+  return {
+    least: 1,
+    most: 1,
+    texts: 'all',
+    call: (name) => {
+      const key = asText(name)
+      if (Object.hasOwn(from, key)) return from[key]
+      throw new Error(`${what} target ${key} not found`)
+    },
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type ContainerSpec,
   type EndpointSpec,
   type Mount,
+  type Placement,
   type PortConfig,
   type RestartPolicy,
   type ServiceMode,
@@ -23,14 +24,15 @@ import {
  * Behaviour: moby daemon/cluster/convert/service.go, container.go.
  */
 export function normaliseServiceSpec(spec: ServiceSpec): ServiceSpec {
-  const task = spec.TaskTemplate ?? {}
-  const runtime = normaliseRuntime(task, spec.Mode)
+  const { PluginSpec: _plugin, NetworkAttachmentSpec: _attachment, ...task } = spec.TaskTemplate ?? {}
+  const runtime = normaliseRuntime(spec.TaskTemplate ?? {}, spec.Mode)
   const normal: ServiceSpec = {
     ...spec,
     TaskTemplate: {
       ...task,
       ...runtime,
       ...(task.RestartPolicy !== undefined && { RestartPolicy: normaliseRestartPolicy(task.RestartPolicy) }),
+      ...(task.Placement !== undefined && { Placement: normalisePlacement(task.Placement) }),
     },
     ...(spec.UpdateConfig !== undefined && { UpdateConfig: normaliseUpdateConfig(spec.UpdateConfig) }),
     ...(spec.RollbackConfig !== undefined && { RollbackConfig: normaliseUpdateConfig(spec.RollbackConfig) }),
@@ -73,6 +75,9 @@ function normaliseContainerSpec(spec: ContainerSpec): ContainerSpec {
     if (config.File === undefined && config.Runtime === undefined) {
       throw invalid('invalid Config: either File or Runtime should be set')
     }
+    if (config.File !== undefined && config.Runtime !== undefined) {
+      throw invalid('invalid Config: cannot specify both File and Runtime')
+    }
   }
   const isolation = spec.Isolation?.toLowerCase() ?? ''
   return {
@@ -88,10 +93,15 @@ function checkCredentialSpec(spec: ContainerSpec): void {
   const given = (['Config', 'File', 'Registry'] as const)
     .filter((kind) => (credentials[kind] ?? '') !== '')
     .map((kind) => `"${kind.toLowerCase()}"`)
-  const [first, second] = given
+  const [first, second, third] = given
   if (first === undefined) {
     throw invalid(
       'invalid CredentialSpec: must either provide "file", "registry", or "config" for credential spec',
+    )
+  }
+  if (third !== undefined) {
+    throw invalid(
+      `invalid CredentialSpec: cannot specify both ${first}, ${second}, and ${third} credential specs`,
     )
   }
   if (second !== undefined) {
@@ -108,13 +118,23 @@ function normaliseMount(mount: Mount): Mount {
   if (propagation !== '' && !(mountPropagations as readonly string[]).includes(propagation.toLowerCase())) {
     throw invalid(`invalid MountPropagation: ${JSON.stringify(propagation)}`)
   }
+  // Docker forgets the consistency, which only macOS knew.
+  const { BindOptions: _options, Consistency: _consistency, ...rest } = mount
+  const options = normaliseBindOptions(mount.BindOptions ?? {})
   return {
-    ...mount,
+    ...rest,
     Type: type === '' ? 'bind' : type,
-    ...(mount.BindOptions !== undefined && {
-      BindOptions: { ...mount.BindOptions, Propagation: propagation.toLowerCase() },
-    }),
+    ...(options !== undefined && { BindOptions: options }),
   }
+}
+
+/** Without any word they are as good as absent; with any, the propagation gets its default. */
+function normaliseBindOptions({
+  Propagation: propagation = '',
+  ...flags
+}: NonNullable<Mount['BindOptions']>) {
+  if (propagation === '' && !Object.values(flags).includes(true)) return undefined
+  return { ...flags, Propagation: propagation === '' ? 'rprivate' : propagation.toLowerCase() }
 }
 
 function normaliseRestartPolicy(policy: RestartPolicy): RestartPolicy {
@@ -123,6 +143,12 @@ function normaliseRestartPolicy(policy: RestartPolicy): RestartPolicy {
     throw invalid(`invalid RestartCondition: ${JSON.stringify(condition)}`)
   }
   return { ...policy, Condition: condition === '' ? 'any' : condition }
+}
+
+/** A preference of a kind that nobody knows is no preference. */
+function normalisePlacement(placement: Placement): Placement {
+  const { Preferences: preferences = [] } = placement
+  return { ...placement, Preferences: preferences.filter(({ Spread: spread }) => spread !== undefined) }
 }
 
 function normaliseUpdateConfig(config: UpdateConfig): UpdateConfig {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SwarmError, clusterError } from '../../model/errors.js'
+import { randomName } from '../../model/names.js'
 import type { Service } from '../../model/objects.js'
 import type { ServiceSpec } from '../../model/spec/index.js'
 import type { Patch } from '../../store/action.js'
@@ -23,7 +24,9 @@ type Args = Parameters<Control['updateService']>[0]
  */
 export async function updateService(context: ControlContext, args: Args): Promise<void> {
   const { store } = context
-  const spec = normaliseServiceSpec(await resolveNetworks(context, args.spec))
+  // As with Docker, no name is a made-up name, and so a new one.
+  const named = (args.spec.Name ?? '') === '' ? { ...args.spec, Name: randomName(context.env) } : args.spec
+  const spec = normaliseServiceSpec(await resolveNetworks(context, named))
   const { id } = findService(store.view, args.id)
   registryAuthOf(findService(store.view, id), args)
   validateServiceSpec(spec)

@@ -47,10 +47,10 @@ export const DispatcherConfigSchema = struct(
 )
 
 export const ExternalCASchema = struct('ExternalCA', {
-  Protocol: word(['cfssl']),
-  URL: text(),
+  Protocol: word(['cfssl'], undefined, 'always'),
+  URL: text(undefined, 'always'),
   Options: stringMap(),
-  CACert: text('Root certificate that the CA signs with, PEM.'),
+  CACert: text('Root certificate that the CA signs with, PEM.', 'always'),
 })
 
 export const CAConfigSchema = struct(

@@ -73,6 +73,14 @@ const engineCases: readonly Case[] = [
     text: 'invalid CredentialSpec: cannot specify both "file" and "registry" credential specs',
   },
   {
+    spec: aSpec({}, { Privileges: { CredentialSpec: { File: 'a', Registry: 'b', Config: 'c' } } }),
+    text: 'invalid CredentialSpec: cannot specify both "config", "file", and "registry" credential specs',
+  },
+  {
+    spec: aSpec({}, { Configs: [{ ...config('s', 's'), Runtime: {} }] }),
+    text: 'invalid Config: cannot specify both File and Runtime',
+  },
+  {
     spec: aSpec({}, {}, { Resources: { SwapBytes: 5 } }),
     text: 'memory swap provided, but no memory-limit was set',
   },

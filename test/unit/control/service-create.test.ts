@@ -113,3 +113,36 @@ test('references to what is there are accepted, and credentials kept out of the 
   assert.equal(service.registryAuth, 'token')
   assert.doesNotMatch(JSON.stringify(service.spec), /token/)
 })
+
+test('options of a bind mount that say nothing are dropped', async () => {
+  const fixture = new Fixture()
+  const optionsOf = async (Name: string, BindOptions: object) => {
+    const mount = { Type: 'bind', Source: '/a', Target: '/b', Consistency: 'cached', BindOptions }
+    const { spec } = await fixture.addService(aSpec({ Name }, { Mounts: [mount] }))
+    return spec.TaskTemplate?.ContainerSpec?.Mounts?.[0]
+  }
+  const mount = { Type: 'bind', Source: '/a', Target: '/b' }
+  assert.deepEqual(await optionsOf('a', {}), mount)
+  assert.deepEqual(await optionsOf('b', { NonRecursive: true }), {
+    ...mount,
+    BindOptions: { Propagation: 'rprivate', NonRecursive: true },
+  })
+  assert.deepEqual(await optionsOf('c', { Propagation: 'RShared' }), {
+    ...mount,
+    BindOptions: { Propagation: 'rshared' },
+  })
+})
+
+test('what belongs to other runtimes is dropped, and so are preferences without a kind', async () => {
+  const fixture = new Fixture()
+  const { spec } = await fixture.addService(
+    aSpec({}, {}, { PluginSpec: { name: 'x' }, NetworkAttachmentSpec: {}, Placement: { Preferences: [{}] } }),
+  )
+  assert.deepEqual(Object.keys(spec.TaskTemplate ?? {}), [
+    'ContainerSpec',
+    'Placement',
+    'ForceUpdate',
+    'Runtime',
+  ])
+  assert.deepEqual(spec.TaskTemplate?.Placement, {})
+})

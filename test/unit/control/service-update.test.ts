@@ -97,6 +97,11 @@ test('a stale version is found last', async () => {
     'Unimplemented',
     'service mode change is not allowed',
   )
+  await assertRpcFails(
+    fixture.update(service, aSpec({ Name: '' }), stale),
+    'Unimplemented',
+    'renaming services is not supported',
+  )
   await assertRpcFails(fixture.update(service, v2, stale), 'Unknown', 'update out of sequence')
   assert.deepEqual(fixture.service(service.id), service)
 })

@@ -48,6 +48,7 @@ test('what a swarm cannot be', async () => {
     'InvalidArgument',
     'invalid protocol: "zz"',
   )
+  await assertFails(update({ CAConfig: { ExternalCAs: [{}] } }), 'InvalidArgument', 'invalid protocol: ""')
   await assertRpcFails(
     update({ CAConfig: { NodeCertExpiry: 1 } }),
     'InvalidArgument',
@@ -88,9 +89,9 @@ test('a root without a key here must have an external CA', async () => {
     'InvalidArgument',
     'there must be at least one valid, reachable external CA corresponding to the current CA certificate',
   )
-  await update({ CAConfig: { ExternalCAs: [{ URL: 'https://x' }] } })
+  await update({ CAConfig: { ExternalCAs: [{ Protocol: 'CFSSL', URL: 'https://x' }] } })
   assert.deepEqual(f.get('clusters', 'clusterid').spec.CAConfig, {
-    ExternalCAs: [{ Protocol: 'cfssl', URL: 'https://x' }],
+    ExternalCAs: [{ Protocol: 'cfssl', URL: 'https://x', CACert: '' }],
   })
 })
 

@@ -44,6 +44,7 @@ const expanded: Readonly<Record<string, string>> = {
   ' {{- .Task.Slot -}} ': '3',
   '{{"}}"}}{{`raw "`}}': '}}raw "',
   '{{(index .Service.Labels "tier") | printf "%s!"}}': 'front!',
+  '{{slice "abc" 1 2}}{{slice "abc" 1}}': 'bbc',
   '{{html "<a>"}}{{urlquery "a b&"}}': '&lt;a&gt;a+b%26',
 }
 for (const [source, result] of Object.entries(expanded)) {
@@ -57,7 +58,23 @@ const refused: Readonly<Record<string, string>> = {
   '{{.Task.Slot.X}}': `${at('7', '.Task.Slot.X')}can't evaluate field X in type string`,
   '{{.Service.Labels.none}}': `${at('10', '.Service.Labels.none')}map has no entry for key "none"`,
   '{{.Service.Labels.constructor}}': `${at('10', '.Service.Labels.constructor')}map has no entry for key "constructor"`,
-  '{{index .Task.Slot "a"}}': `${at('2', 'index')}error calling index: can't index item of type string`,
+  '{{index .Task.Slot "a"}}': `${at('2', 'index .Task.Slot "a"')}error calling index: cannot index slice/array with type string`,
+  '{{index .Task.Slot 99}}': `${at('2', 'index .Task.Slot 99')}error calling index: index out of range: 99`,
+  '{{len 3}}': `${at('2', 'len 3')}error calling len: len of type int`,
+  '{{len}}': `${at('2', 'len')}wrong number of args for len: want 1 got 0`,
+  '{{and}}': `${at('2', 'and')}wrong number of args for and: want at least 1 got 0`,
+  '{{not 1 2}}': `${at('2', 'not')}wrong number of args for not: want 1 got 2`,
+  '{{join 1 "a"}}': `${at('7', '1')}expected string; found 1`,
+  '{{eq 1 "a"}}': `${at('2', 'eq 1 "a"')}error calling eq: incompatible types for comparison`,
+  '{{.Node.ID "a"}}': `${at('7', '.Node.ID')}ID has arguments but cannot be invoked as function`,
+  '{{$.x}}': `${at('3', '$.x')}can't evaluate field x in type *template.Context`,
+  '{{(.Task).X}}': `${at('3', '.Task')}can't evaluate field X in type struct { ID string; Name string; Slot string }`,
+  '{{"a}}': 'template: expansion:1: unterminated quoted string',
+  "{{'ab'}}": "template: expansion:1: malformed character constant: 'ab'",
+  '{{/* a }}': 'template: expansion:1: unclosed comment',
+  '{{ - }}': 'template: expansion:1: illegal number syntax: "-"',
+  '{{.Node#}}': "template: expansion:1: bad character U+0023 '#'",
+  '{{|}}': 'template: expansion:1: unexpected "|" in command',
   '{{foo}}': 'template: expansion:1: function "foo" not defined',
   '{{toString}}': 'template: expansion:1: function "toString" not defined',
   '{{.Node': 'template: expansion:1: unclosed action',
@@ -66,7 +83,7 @@ const refused: Readonly<Record<string, string>> = {
   '{{end}}': 'template: expansion:1: unexpected {{end}}',
   'a\n{{$x}}': 'template: expansion:2: undefined variable "$x"',
   '{{(.Node}}': 'template: expansion:1: unclosed left paren',
-  '{{secret "gone"}}': `${at('2', 'secret')}error calling secret: secret target gone not found`,
+  '{{secret "gone"}}': `${at('2', 'secret "gone"')}error calling secret: secret target gone not found`,
 }
 for (const [source, message] of Object.entries(refused)) {
   test(`refuses ${JSON.stringify(source)}`, () => {
@@ -122,6 +139,14 @@ test('errors say where the template stood', () => {
     [{ Env: ['A={{x}}'] }, `expanding env failed: expanding env "A={{x}}": ${text}`],
     [{ Hostname: '{{x}}' }, `expanding hostname failed: ${text}`],
     [{ Mounts: [{ Source: '{{x}}' }] }, `expanding mounts failed: expanding mount source "{{x}}": ${text}`],
+    [
+      { Mounts: [{ VolumeOptions: { Labels: { a: '{{x}}' } } }] },
+      `expanding mounts failed: expanding volume labels: expanding map entry "a"="{{x}}": ${text}`,
+    ],
+    [
+      { Mounts: [{ VolumeOptions: { DriverConfig: { Options: { a: '{{x}}' } } } }] },
+      `expanding mounts failed: expanding volume driver config: expanding map entry "a"="{{x}}": ${text}`,
+    ],
   ] as const
   for (const [spec, message] of cases) {
     assert.throws(() => expandContainerSpec(spec, dummyTemplateContext), { message })
