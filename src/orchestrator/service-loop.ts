@@ -10,7 +10,7 @@ import { planGlobalSlot, type GlobalPlan } from './global/plan.js'
 import { isInvalidNode, isLostNode } from './node.js'
 import { planReplicated } from './replicated/plan.js'
 import { isDue, planSlot, type SlotView } from './restart/plan-slot.js'
-import { fillingTasks, groupBySlot, isStopping, placeKey, placeOf } from './slot.js'
+import { fillingTasks, groupByNode, isStopping, placeKey, placeOf } from './slot.js'
 import { isDead, isJob, isLive, isPaused, isUpdating, modeOf } from './spec.js'
 import type { Place } from './task.js'
 import { KeyedTimers } from './timers.js'
@@ -247,7 +247,7 @@ class ServiceLoop implements Loop {
     for (const { slot, filling } of plan.slots) {
       if (needsAttention(filling, tx)) this.#markSlot({ serviceId: service.id, place: { slot } })
     }
-    const slots = plan.slots.map(({ key, slot, tasks }) => ({ key, place: { slot }, tasks }))
+    const slots = plan.slots.map(({ slot, tasks }) => ({ place: { slot }, tasks }))
     this.#planRollout(tx, service, slots)
     const isCurrent = (now: Tx) => now.services.get(service.id)?.spec === service.spec
     return [
@@ -264,10 +264,10 @@ class ServiceLoop implements Loop {
     const serviceId = service.id
     for (const node of tx.nodes.list()) this.#markSlot({ serviceId, place: { nodeId: node.id } })
     const slots: RolloutSlot[] = []
-    for (const [key, slotTasks] of groupBySlot(tasks)) {
-      const place = placeOf(slotTasks[0] ?? { slot: 0 })
+    for (const [nodeId, slotTasks] of groupByNode(tasks)) {
+      const place = { nodeId }
       this.#markSlot({ serviceId, place })
-      if (fillingTasks(service, slotTasks).length > 0) slots.push({ key, place, tasks: slotTasks })
+      if (fillingTasks(service, slotTasks).length > 0) slots.push({ place, tasks: slotTasks })
     }
     this.#planRollout(tx, service, slots)
   }
@@ -341,7 +341,7 @@ class ServiceLoop implements Loop {
     if (create !== undefined) write.create(service, ref.place, create)
     for (const id of plan.shutdownTaskIds) this.#ranMs.delete(id)
     if (plan.empty) this.#dirtyServices.add(ref.serviceId)
-    if (this.#rollouts.get(ref.serviceId)?.isActive(key) === true) this.#dirtyRollouts.add(ref.serviceId)
+    if (this.#rollouts.get(ref.serviceId)?.touch(key) === true) this.#dirtyRollouts.add(ref.serviceId)
     if (plan.recheckAtMs === undefined) return
     this.#timers.set(key, plan.recheckAtMs, () => {
       this.#markSlot(ref)

@@ -1,6 +1,5 @@
 import type { Node, Service, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
-import { slotKey } from '../store/schema.js'
 import { isLostNode } from './node.js'
 import { shouldRestart } from './restart/policy.js'
 import { isDead, isLive } from './spec.js'
@@ -16,17 +15,25 @@ export function placeOf(task: Pick<Task, 'slot' | 'nodeId'>): Place {
   return task.slot === 0 && task.nodeId !== undefined ? { nodeId: task.nodeId } : { slot: task.slot }
 }
 
-/** Tasks by slot. */
-export function groupBySlot(tasks: readonly Task[]): Map<string, Task[]> {
-  const slots = new Map<string, Task[]>()
+/** Tasks of a replicated service by slot number. */
+export function groupBySlot(tasks: readonly Task[]): Map<number, Task[]> {
+  return groupBy(tasks, (task) => task.slot)
+}
+
+/** Tasks of a global service by node ID. */
+export function groupByNode(tasks: readonly Task[]): Map<string, Task[]> {
+  return groupBy(tasks, (task) => task.nodeId ?? '')
+}
+
+function groupBy<K>(tasks: readonly Task[], keyOf: (task: Task) => K): Map<K, Task[]> {
+  const groups = new Map<K, Task[]>()
   for (const task of tasks) {
-    const key = slotKey(task)
-    if (key === undefined) continue
-    const slot = slots.get(key)
-    if (slot === undefined) slots.set(key, [task])
-    else slot.push(task)
+    const key = keyOf(task)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [task])
+    else group.push(task)
   }
-  return slots
+  return groups
 }
 
 /** The task that was made last. */
@@ -46,7 +53,8 @@ function isNewer(a: Task, b: Task): boolean {
  * restart policy leaves it at that ("held"). Empty: the slot is dead and wants a new task.
  */
 export function fillingTasks(service: Service, tasks: readonly Task[]): readonly Task[] {
-  const live = tasks.filter(isLive)
+  // By far the most slots have one task: they are worth no new list.
+  const live = tasks.every(isLive) ? tasks : tasks.filter(isLive)
   if (live.length > 0) return live
   const last = newestTask(tasks)
   return last !== undefined && isHeld(service, last) ? [last] : []

@@ -1,12 +1,10 @@
 import type { Service, Task } from '../../model/objects.js'
 import { TaskState } from '../../model/task-state.js'
-import { slotKey } from '../../store/schema.js'
 import { fillingTasks, groupBySlot } from '../slot.js'
 import { isLive, replicasOf } from '../spec.js'
 
 /** One replica as it is. */
 export interface Slot {
-  readonly key: string
   readonly slot: number
   /** All its tasks. */
   readonly tasks: readonly Task[]
@@ -32,11 +30,10 @@ export interface ReplicatedPlan {
 export function planReplicated(service: Service, tasks: readonly Task[]): ReplicatedPlan {
   const filled: Slot[] = []
   const dead = new Map<number, readonly Task[]>()
-  for (const slotTasks of groupBySlot(tasks).values()) {
-    const slot = slotTasks[0]?.slot ?? 0
+  for (const [slot, slotTasks] of groupBySlot(tasks)) {
     const filling = fillingTasks(service, slotTasks)
     if (filling.length === 0) dead.set(slot, slotTasks)
-    else filled.push({ key: slotKey({ serviceId: service.id, slot }) ?? '', slot, tasks: slotTasks, filling })
+    else filled.push({ slot, tasks: slotTasks, filling })
   }
   const replicas = replicasOf(service.spec)
   const ordered = filled.length > replicas ? inOrderOfKeeping(filled) : filled

@@ -1,14 +1,13 @@
 import type { Node, Service, Task, UpdateStatus } from '../../model/objects.js'
 import type { ServiceSpec } from '../../model/spec/index.js'
 import { TaskState } from '../../model/task-state.js'
-import { fillingTasks, isStopping } from '../slot.js'
+import { fillingTasks, isStopping, placeKey } from '../slot.js'
 import { isDead, isLive, isRollingBack, isUpdating, statusTimeMs, updateRules } from '../spec.js'
 import type { NewTaskOptions, Place } from '../task.js'
 import { isTaskDirty } from './dirty.js'
 
 /** A slot as a rollout sees it. */
 export interface RolloutSlot {
-  readonly key: string
   readonly place: Place
   readonly tasks: readonly Task[]
 }
@@ -41,7 +40,7 @@ export interface RolloutStep {
 type Progress =
   | { readonly kind: 'dirty' | 'busy' | 'done' }
   /** Was updated and counts as under way for its `delay`. */
-  | { readonly kind: 'settling'; readonly untilMs: number; readonly runningSinceMs: number | undefined }
+  | { readonly kind: 'settling'; readonly untilMs: number }
 
 /** Slots that one step may begin with: keeps transactions small. */
 const maxUpdatesPerStep = 50
@@ -60,6 +59,10 @@ export class Rollout {
   readonly #total: number
   #queue: RolloutSlot[] = []
   readonly #active = new Map<string, Place>()
+  /** Active slots that may have come further. */
+  readonly #touched = new Set<string>()
+  /** Active slots that are done then. */
+  readonly #doneAtMs = new Map<string, number>()
   /** When a new task of a slot failed: its worker goes on with another slot. */
   readonly #failedAtMs = new Map<string, number>()
   #stableAtMs = 0
@@ -69,7 +72,7 @@ export class Rollout {
     this.#rollback = isRollingBack(view.service)
     for (const slot of slots) {
       this.#noteStability(slot.tasks, view)
-      if (wasBegun(slot.tasks, view)) this.#active.set(slot.key, slot.place)
+      if (wasBegun(slot.tasks, view)) this.#activate(placeKey(view.service.id, slot.place), slot.place)
     }
     this.enqueue(view, slots)
     this.#total = this.#queue.length + this.#active.size
@@ -80,16 +83,20 @@ export class Rollout {
     return service.spec === this.#spec && isRollingBack(service) === this.#rollback
   }
 
-  /** Whether a change of the slot concerns the update. */
-  isActive(key: string): boolean {
-    return this.#active.has(key)
+  /** Something about the slot has changed. @returns whether that concerns the update. */
+  touch(key: string): boolean {
+    if (!this.#active.has(key)) return false
+    this.#touched.add(key)
+    return true
   }
 
   /** Queues whatever is not up to date now and not under way. */
   enqueue(view: Omit<RolloutView, 'tasksOf'>, slots: readonly RolloutSlot[]): void {
-    const waiting = slots.filter(
-      ({ key, tasks }) => !this.#active.has(key) && isSlotDirty(tasks, view) && !this.#failedAtMs.has(key),
-    )
+    const waiting = slots.filter(({ place, tasks }) => {
+      if (!isSlotDirty(tasks, view)) return false
+      const key = placeKey(view.service.id, place)
+      return !this.#active.has(key) && !this.#failedAtMs.has(key)
+    })
     const running = (slot: RolloutSlot) => slot.tasks.some(isRunning)
     this.#queue = [...waiting.filter((slot) => !running(slot)), ...waiting.filter(running)]
   }
@@ -97,6 +104,7 @@ export class Rollout {
   /** A new task of the slot failed. */
   noteFailure(key: string, nowMs: number): void {
     if (!this.#failedAtMs.has(key)) this.#failedAtMs.set(key, nowMs)
+    this.touch(key)
   }
 
   /** Goes as far as the settings allow now. */
@@ -109,12 +117,15 @@ export class Rollout {
     while (this.#queue.length > 0 && this.#active.size < limit && updates.length < maxUpdatesPerStep) {
       const slot = this.#queue.shift()
       if (slot === undefined) break
-      const tasks = view.tasksOf(slot.key)
+      const key = placeKey(service.id, slot.place)
+      const tasks = view.tasksOf(key)
       if (!isSlotDirty(tasks, view) || isPausedNode(slot.place, view)) continue
       updates.push(planSlotUpdate(slot.place, tasks, view))
-      this.#active.set(slot.key, slot.place)
+      this.#activate(key, slot.place)
     }
-    const more = this.#queue.length > 0 && this.#active.size < limit
+    // What was only tidied may be done already.
+    const tidied = updates.some(({ create }) => create === undefined)
+    const more = tidied || (this.#queue.length > 0 && this.#active.size < limit)
     if (this.#active.size > 0 || more) {
       const updateStatus = this.#begun(view)
       return {
@@ -131,24 +142,37 @@ export class Rollout {
     return { updates, done: true, more: false, updateStatus: completed(service, nowMs) }
   }
 
+  #activate(key: string, place: Place): void {
+    this.#active.set(key, place)
+    this.#touched.add(key)
+  }
+
   /** Lets go of slots that are done; when the next one will be. */
   #settle(view: RolloutView): number | undefined {
-    const due: number[] = []
-    for (const [key, place] of this.#active) {
-      const tasks = view.tasksOf(key)
-      const progress = progressOf(tasks, view, this.#failedAtMs.get(key))
-      if (progress.kind === 'busy') continue
-      if (progress.kind === 'settling') {
-        this.#noteStability(tasks, view)
-        if (progress.untilMs > view.nowMs) {
-          due.push(progress.untilMs)
-          continue
-        }
-      }
-      this.#active.delete(key)
-      if (progress.kind === 'dirty') this.#queue.push({ key, place, tasks })
+    for (const [key, doneAtMs] of this.#doneAtMs) if (doneAtMs <= view.nowMs) this.#touched.add(key)
+    for (const key of this.#touched) {
+      const place = this.#active.get(key)
+      if (place !== undefined) this.#settleSlot(key, place, view)
     }
-    return due.length === 0 ? undefined : Math.min(...due)
+    this.#touched.clear()
+    const due = [...this.#doneAtMs.values()]
+    return due.length === 0 ? undefined : due.reduce((a, b) => Math.min(a, b))
+  }
+
+  #settleSlot(key: string, place: Place, view: RolloutView): void {
+    const tasks = view.tasksOf(key)
+    const progress = progressOf(tasks, view, this.#failedAtMs.get(key))
+    this.#doneAtMs.delete(key)
+    if (progress.kind === 'busy') return
+    if (progress.kind === 'settling') {
+      this.#noteStability(tasks, view)
+      if (progress.untilMs > view.nowMs) {
+        this.#doneAtMs.set(key, progress.untilMs)
+        return
+      }
+    }
+    this.#active.delete(key)
+    if (progress.kind === 'dirty') this.#queue.push({ place, tasks })
   }
 
   /** New tasks are watched for the monitor period after their start. */
@@ -221,14 +245,13 @@ function progressOf(
   const updated = filling.find((task) => !isDirty(task, view))
   if (filling.length === 0) return { kind: 'done' }
   if (failedAtMs !== undefined) {
-    return { kind: 'settling', untilMs: failedAtMs + delayMs, runningSinceMs: undefined }
+    return { kind: 'settling', untilMs: failedAtMs + delayMs }
   }
   if (updated === undefined) return { kind: 'dirty' }
   if (isDead(updated) && !isLive(updated)) return { kind: 'done' }
   if (updated.status.state !== TaskState.Running) return { kind: 'busy' }
-  const runningSinceMs = statusTimeMs(updated)
   // No longer than the delay itself, whatever the clocks say.
-  return { kind: 'settling', untilMs: Math.min(runningSinceMs, view.nowMs) + delayMs, runningSinceMs }
+  return { kind: 'settling', untilMs: Math.min(statusTimeMs(updated), view.nowMs) + delayMs }
 }
 
 /** How the update of one slot begins. */

@@ -167,13 +167,15 @@ async function runHistory(seed: number): Promise<void> {
     await h.run(h.env.randomInt(2500))
   }
   await history.heal()
-  await h.until(
-    `seed ${seed} to converge`,
-    () => history.wrong().length === 0 || h.violations.length > 0,
-    1_200_000,
-  ).catch((error: unknown) => {
-    throw new Error(`${history.wrong().join('\n')}\n`, { cause: error })
-  })
+  await h
+    .until(
+      `seed ${seed} to converge`,
+      () => history.wrong().length === 0 || h.violations.length > 0,
+      1_200_000,
+    )
+    .catch((error: unknown) => {
+      throw new Error(`${history.wrong().join('\n')}\n`, { cause: error })
+    })
   assert.deepEqual(h.violations, [], `seed ${seed}`)
   await h.run(10_000)
   assert.deepEqual(history.wrong(), [], `seed ${seed}`)

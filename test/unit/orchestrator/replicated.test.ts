@@ -9,7 +9,10 @@ test('3.3 a new service gets one task per slot, from 1', async () => {
   const id = await h.createService(replicated('web', 5))
   await h.until('5 running', () => h.running(id).length === 5)
   assert.deepEqual(
-    h.tasks(id).map(({ slot }) => slot).sort(),
+    h
+      .tasks(id)
+      .map(({ slot }) => slot)
+      .sort(),
     [1, 2, 3, 4, 5],
   )
   assert.equal(h.tasks(id)[0]?.spec, h.service(id).spec.TaskTemplate)
@@ -25,7 +28,10 @@ test('3 a removed service leaves no tasks behind', async () => {
   await h.until('3 running', () => h.running(id).length === 3)
   await h.removeService(id)
   await h.run(1000)
-  assert.deepEqual(h.tasks(id).map(({ desiredState }) => desiredState), Array(3).fill(TaskState.Remove))
+  assert.deepEqual(
+    h.tasks(id).map(({ desiredState }) => desiredState),
+    Array(3).fill(TaskState.Remove),
+  )
   await h.until('no tasks', () => h.tasks(id).length === 0)
   assert.deepEqual(h.violations, [])
   await h.stop()
