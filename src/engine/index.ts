@@ -1,3 +1,4 @@
+export { DockerEngine } from './docker/engine.js'
 export type { EngineRequest, EngineResponse, HostEngine } from './interface.js'
 export { openEngine, type OpenEngineOptions } from './open.js'
 export { SimulatedEngine } from './sim/engine.js'

@@ -201,11 +201,12 @@ export function logs(world: SimWorld, { params, query, signal }: SimRequest): Si
     ...(/^\d+$/.test(tail) && { tail: Number(tail) }),
   }
   const timestamps = flag(query, 'timestamps')
+  const details = flag(query, 'details')
   const framed = container.make.body().Tty !== true
   async function* answer(): AsyncGenerator<Buffer> {
     for await (const message of simLogs(world.env, container, options, signal)) {
       if (untilMs !== undefined && Number(message.timestampNs / 1_000_000n) > untilMs) return
-      yield logFrame(message, { timestamps, framed })
+      yield logFrame(message, { timestamps, details, framed })
     }
   }
   const contentType = framed
@@ -215,9 +216,13 @@ export function logs(world: SimWorld, { params, query, signal }: SimRequest): Si
 }
 
 /** A message of a log as it goes over the wire: with its 8-byte head unless the container has a TTY. */
-function logFrame(message: LogMessage, options: { timestamps: boolean; framed: boolean }): Buffer {
-  const prefix = options.timestamps ? Buffer.from(`${rfc3339Nano(message.timestampNs)} `) : Buffer.alloc(0)
-  const payload = Buffer.concat([prefix, message.data])
+function logFrame(
+  message: LogMessage,
+  options: { timestamps: boolean; details: boolean; framed: boolean },
+): Buffer {
+  const time = options.timestamps ? `${rfc3339Nano(message.timestampNs)} ` : ''
+  // Simulated messages have no details, of which Docker leaves the space behind them.
+  const payload = Buffer.concat([Buffer.from(time + (options.details ? ' ' : '')), message.data])
   if (!options.framed) return payload
   const head = Buffer.alloc(8)
   head[0] = message.stream === 'stdout' ? 1 : 2
