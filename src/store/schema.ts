@@ -19,6 +19,15 @@ const targets = (service: Service) =>
     (network) => network.Target ?? [],
   )
 
+/** Asked for, or given by the allocator. */
+const publishedPorts = (service: Service) => [
+  ...new Set(
+    [...(service.spec.EndpointSpec?.Ports ?? []), ...(service.endpoint?.ports ?? [])]
+      .filter(({ PublishedPort: port }) => (port ?? 0) !== 0)
+      .map(({ PublishedPort: port, Protocol: protocol }) => `${port}/${protocol ?? 'tcp'}`),
+  ),
+]
+
 /**
  * The index of each table that its lookups need. Names are filed in lower case: they are unique whatever
  * the case, except for nodes, whose name is the hostname and need not be unique at all.
@@ -34,6 +43,8 @@ const indexes = {
     name: (service: Service) => name(service.spec.Name),
     /** By the ID of a network that its tasks join. */
     network: targets,
+    /** By a port that it publishes: `8080/tcp`. */
+    publishedPort: publishedPorts,
     /** By the ID of a secret that the current spec refers to. */
     secret: (service: Service) =>
       (service.spec.TaskTemplate?.ContainerSpec?.Secrets ?? []).flatMap((ref) => ref.SecretID ?? []),

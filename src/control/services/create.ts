@@ -42,7 +42,7 @@ export async function createService(
       spec,
       specVersion: 0,
       ...(isJob(spec) && { jobStatus: { iteration: 0, lastExecutionMs: tx.nowMs } }),
-      ...(registryAuth !== undefined && { registryAuth }),
+      ...(registryAuth !== undefined && registryAuth !== '' && { registryAuth }),
     })
   })
   return { id }

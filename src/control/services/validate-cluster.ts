@@ -59,8 +59,11 @@ export function checkPortConflicts(view: View, spec: ServiceSpec, ownId?: string
     modes.set(key, (modes.get(key) ?? new Set()).add(port.PublishMode ?? ''))
   }
   if (modes.size === 0) return
-  for (const service of view.services.list()) {
-    if (service.id === ownId) continue
+  const others = new Map(
+    [...modes.keys()].flatMap((key) => view.services.by('publishedPort', key)).map((one) => [one.id, one]),
+  )
+  others.delete(ownId ?? '')
+  for (const service of [...others.values()].sort((a, b) => (a.id < b.id ? -1 : 1))) {
     for (const port of [
       ...published(service.spec.EndpointSpec?.Ports),
       ...published(service.endpoint?.ports),
@@ -78,7 +81,7 @@ function published(ports: readonly PortConfig[] | undefined): readonly PortConfi
 }
 
 function portKey({ PublishedPort: number, Protocol: protocol }: PortConfig): string {
-  return `${number}/${protocol}`
+  return `${number}/${protocol ?? 'tcp'}`
 }
 
 function portConflict(service: Service, port: PortConfig, as: string) {
