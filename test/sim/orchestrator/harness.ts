@@ -4,6 +4,7 @@ import { TaskState } from '../../../src/model/task-state.js'
 import { orchestratorLoops } from '../../../src/orchestrator/index.js'
 import { LoopRunner, type LoopFactory } from '../../../src/store/loop.js'
 import type { Proposer } from '../../../src/store/proposer.js'
+import type { View } from '../../../src/store/schema.js'
 import { Store } from '../../../src/store/store.js'
 import { SimulatedEnv, settle } from '../../lib/simulated-env.js'
 
@@ -47,6 +48,8 @@ export class Harness {
   /** Entries of the log so far: what a steady cluster must not make more of. */
   entries = 0
   store: Store
+  /** What the next leader runs. */
+  loops: readonly LoopFactory[]
   #follower: Store
   #runner: LoopRunner
   #queue: Entry[] = []
@@ -57,6 +60,7 @@ export class Harness {
 
   constructor(options: Options = {}) {
     this.#options = options
+    this.loops = options.loops ?? orchestratorLoops
     this.env = new SimulatedEnv(options.seed ?? 1)
     this.store = this.#newStore()
     this.#follower = this.#newStore()
@@ -303,7 +307,7 @@ export class Harness {
   }
 
   #newRunner(): LoopRunner {
-    return new LoopRunner(this.env, this.store, this.#options.loops ?? orchestratorLoops)
+    return new LoopRunner(this.env, this.store, this.loops)
   }
 
   #propose(data: Uint8Array, _term: number, store: Store): number {
@@ -375,7 +379,7 @@ export class Harness {
           if (now === undefined || this.#nextStep(now)?.state !== next.state) return
           if (now.status.state !== task.status.state) return
           const placed = next.state === TaskState.Assigned && now.nodeId === undefined
-          const nodeId = placed ? this.#chooseNode(tx.nodes.list()) : undefined
+          const nodeId = placed ? this.#chooseNode(tx) : undefined
           if (placed && nodeId === undefined) {
             this.env.after(500, () => this.#think(this.store.view.tasks.get(task.id) ?? task))
             return
@@ -430,12 +434,12 @@ export class Harness {
     }
   }
 
-  #chooseNode(nodes: readonly Node[]): string | undefined {
-    const usable = nodes.filter(
+  #chooseNode(tx: View): string | undefined {
+    const usable = tx.nodes.list().filter(
       (node) => node.status.state === 'ready' && (node.spec.Availability ?? 'active') === 'active',
     )
     const load = (node: Node) =>
-      this.store.view.tasks
+      tx.tasks
         .by('node', node.id)
         .filter((task) => task.desiredState <= TaskState.Complete && task.status.state <= TaskState.Running)
         .length
