@@ -81,12 +81,13 @@ class LoopRun {
     await this.#running
   }
 
-  /** Commits of one turn are one tick. */
+  /**
+   * Commits of one turn are one tick. A timer that runs already stays: put off with every commit, it would
+   * never fire under load, and after a failure it is the pause before the next try.
+   */
   #wake(delayMs = 0): void {
     this.#wanted = true
-    if (this.#running !== undefined || this.#abort.signal.aborted) return
-    if (this.#cancelTimer !== undefined && delayMs === 0 && this.#failures > 0) return
-    this.#cancelTimer?.()
+    if (this.#running !== undefined || this.#cancelTimer !== undefined || this.#abort.signal.aborted) return
     this.#cancelTimer = this.#env.after(delayMs, () => {
       this.#cancelTimer = undefined
       this.#running = this.#run()

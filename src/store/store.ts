@@ -44,6 +44,7 @@ export class Store {
   readonly #env: Env
   readonly #proposer: Proposer
   #appliedIndex = 0
+  #isDrafting = false
 
   constructor(env: Env, proposer: Proposer) {
     this.#env = env
@@ -65,19 +66,25 @@ export class Store {
    *   before the commit was seen: the outcome is then open.
    */
   update<T>(fn: (tx: Tx) => NotPromise<T>): Promise<T> {
-    const draft = new Draft(this.#env, this.#head)
     return new Promise<T>((resolve, reject) => {
+      if (this.#isDrafting) throw new Error('a transaction cannot start another one')
+      const draft = new Draft(this.#env, this.#head)
       let result: T
+      this.#isDrafting = true
       try {
         result = fn(draft)
+        draft.close()
         if (draft.actions.length > 0) {
           this.#propose(draft, () => resolve(result), reject)
           return
         }
       } catch (error) {
+        draft.close()
         draft.undo()
         reject(error)
         return
+      } finally {
+        this.#isDrafting = false
       }
       // What was read may still be in flight: the caller hears of it only when it is real.
       const last = this.#pending.at(-1)
@@ -95,19 +102,20 @@ export class Store {
       throw new Error(`entry ${index} is already applied (${this.#appliedIndex})`)
     const own = this.#pending[0]
     if (own !== undefined && own.data === data) {
+      if (own.index !== index) throw new Error(`entry ${own.index} came back as ${index}`)
       this.#pending.shift()
       for (const change of own.changes) put(this.#committed, change.table, change.id, change.after)
       this.#publish(index, own.changes)
       own.resolve()
       return
     }
-    if (own !== undefined && own.index <= index) this.leadershipLost()
+    // Somebody else's entry in between, or in its place: this member leads no more, though nobody said so.
+    if (own !== undefined && (data.length > 0 || own.index <= index)) this.leadershipLost()
     const changes = decodeActions(data).map((action) => {
       const change = evaluate(this.#committed, index, action)
       put(this.#committed, change.table, change.id, change.after)
       return change
     })
-    // With entries still in flight, only empty entries may come between.
     for (const change of changes) put(this.#head, change.table, change.id, change.after)
     this.#publish(index, changes)
   }

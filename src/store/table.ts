@@ -15,33 +15,60 @@ export interface ReadTable<T extends Meta, I extends string = string> {
 /** The keys under which an index files an object: none, one, or several. */
 export type IndexKeys<T> = (object: T) => readonly string[]
 
-/** Objects by ID that can be read in order; sorts only after something came or went. */
+/**
+ * Objects by ID that can be read in order. The sorted list is made when somebody asks; from then on changes
+ * are noted and worked into a new list at the next question, so that a list of 100,000 that changes in a
+ * few places is not sorted again. Lists already given away never change.
+ */
 class SortedMap<T extends Meta> {
   readonly objects = new Map<string, T>()
-  #ids: readonly string[] | undefined
+  readonly #changedIds = new Set<string>()
   #list: readonly T[] | undefined
 
   set(object: T): void {
-    if (!this.objects.has(object.id)) this.#ids = undefined
-    this.#list = undefined
     this.objects.set(object.id, object)
+    this.#noteChange(object.id)
   }
 
   delete(id: string): void {
-    if (!this.objects.delete(id)) return
-    this.#ids = undefined
-    this.#list = undefined
+    if (this.objects.delete(id)) this.#noteChange(id)
   }
 
-  ids(): readonly string[] {
-    this.#ids ??= [...this.objects.keys()].sort()
-    return this.#ids
-  }
-
+  /** Sorted by ID. */
   list(): readonly T[] {
-    this.#list ??= this.ids().flatMap((id) => this.objects.get(id) ?? [])
+    if (this.#list === undefined)
+      this.#list = [...this.objects.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+    else if (this.#changedIds.size > 0) this.#list = this.#merge(this.#list)
+    this.#changedIds.clear()
     return this.#list
   }
+
+  #noteChange(id: string): void {
+    if (this.#list === undefined) return
+    this.#changedIds.add(id)
+    // With so many changes sorting anew costs no more, and the list would only keep old objects alive.
+    if (this.#changedIds.size > 16 + this.#list.length / 4) {
+      this.#list = undefined
+      this.#changedIds.clear()
+    }
+  }
+
+  #merge(list: readonly T[]): readonly T[] {
+    const merged: T[] = []
+    let at = 0
+    for (const id of [...this.#changedIds].sort()) {
+      const position = lowerBound(list, id)
+      for (; at < position; at++) push(merged, list[at])
+      if (list[at]?.id === id) at++
+      push(merged, this.objects.get(id))
+    }
+    for (; at < list.length; at++) push(merged, list[at])
+    return merged
+  }
+}
+
+function push<T>(list: T[], object: T | undefined): void {
+  if (object !== undefined) list.push(object)
 }
 
 interface Index<T extends Meta> {
@@ -76,13 +103,11 @@ export class Table<T extends Meta, I extends string> implements ReadTable<T, I> 
   }
 
   byIdPrefix(prefix: string): readonly T[] {
-    const ids = this.#objects.ids()
-    const found: T[] = []
-    for (let at = lowerBound(ids, prefix); ids[at]?.startsWith(prefix) === true; at++) {
-      const object = this.get(ids[at] ?? '')
-      if (object !== undefined) found.push(object)
-    }
-    return found
+    const list = this.list()
+    const first = lowerBound(list, prefix)
+    let end = first
+    while (list[end]?.id.startsWith(prefix) === true) end++
+    return list.slice(first, end)
   }
 
   by(index: I, key: string): readonly T[] {
@@ -123,13 +148,13 @@ function refile<T extends Meta>(
   }
 }
 
-/** Position of the first element that is not below `value`. */
-function lowerBound(sorted: readonly string[], value: string): number {
+/** Position of the first object whose ID is not below `id`. */
+function lowerBound(sorted: readonly Meta[], id: string): number {
   let low = 0
   let high = sorted.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((sorted[middle] ?? '') < value) low = middle + 1
+    if ((sorted[middle]?.id ?? '') < id) low = middle + 1
     else high = middle
   }
   return low

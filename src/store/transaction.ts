@@ -43,6 +43,7 @@ export class Draft implements Tx {
   readonly services: View['services']
   readonly tasks: View['tasks']
   readonly #head: TableSet
+  #isOpen = true
 
   constructor(env: Env, head: TableSet) {
     this.nowMs = env.nowMs()
@@ -86,11 +87,17 @@ export class Draft implements Tx {
     }
   }
 
+  /** A callback that kept the transaction cannot write with it later. */
+  close(): void {
+    this.#isOpen = false
+  }
+
   undo(): void {
     for (const { table, id, before } of this.changes.toReversed()) put(this.#head, table, id, before)
   }
 
   #write<K extends TableName>(table: K, action: Action): Tables[K] {
+    if (!this.#isOpen) throw new Error('this transaction is over')
     const change = evaluate(this.#head, unnumbered, action)
     this.#checkName(table, change)
     put(this.#head, table, change.id, change.after)
