@@ -21,8 +21,8 @@ export interface Behaviours {
   readonly unhealthy: ContainerSpec
   /** Writes `line` to stdout several times a second. */
   readonly talking: ContainerSpec
-  /** No registry has its image. */
-  readonly imageless: ContainerSpec
+  /** No registry has its image. Absent where the engine's registry has every image. */
+  readonly imageless?: ContainerSpec
 }
 
 /** An engine with executors, as the suite needs it. */
@@ -109,7 +109,7 @@ export function executorSuite(name: string, skip: string | false, open: () => Pr
       const answer = await bed.engine.call({ method: 'GET', path: `/containers/${id}/json` })
       return {
         status: answer.status,
-        body: JSON.parse(answer.body.toString('utf8')) as Record<string, never>,
+        body: JSON.parse(answer.body.toString('utf8')) as Record<string, unknown>,
       }
     }
     const idOf = async (controller: { containerStatus(): Promise<{ containerId: string } | undefined> }) => {
@@ -186,8 +186,12 @@ export function executorSuite(name: string, skip: string | false, open: () => Pr
       await assert.rejects(controller.prepare(never), isTaskError('dockerexec: image required'))
     })
 
-    it('fails to prepare an image that no one has', async () => {
+    it('fails to prepare an image that no one has', async (t) => {
       const spec = bed.behaviours.imageless
+      if (spec === undefined) {
+        t.skip('the simulated registry has every image')
+        return
+      }
       const controller = executor.controller(aTask(spec), dependencies())
       await assert.rejects(controller.prepare(never), isTaskError(`No such image: ${spec.Image ?? ''}`))
       assert.equal(await controller.containerStatus(), undefined)
@@ -326,7 +330,9 @@ export function executorSuite(name: string, skip: string | false, open: () => Pr
     it('notices a container that is removed behind its back', async () => {
       const { controller } = await running(bed.behaviours.stubborn)
       const id = await idOf(controller)
-      const waiting = assert.rejects(controller.wait(never), isTaskError('dockerexec: container destroyed'))
+      // A forced removal kills first: which of the two is seen is a matter of time.
+      const gone = /^(dockerexec: container destroyed|task: non-zero exit \(137\))$/
+      const waiting = assert.rejects(controller.wait(never), isTaskError(gone))
       await bed.engine.call({ method: 'DELETE', path: `/containers/${id}?force=1` })
       await waiting
       await controller.shutdown(never)

@@ -55,7 +55,7 @@ export class DockerEngine implements HostEngine {
         `what answers at unix://${socketPath} is no container engine`,
       )
     }
-    const engine = new DockerEngine(env, connection, version)
+    const engine = new DockerEngine(env, connection, version as VersionAnswer)
     const info = (await readJson(connection, `${engine.#prefix}/info`)) as {
       Swarm?: { LocalNodeState?: string }
     }

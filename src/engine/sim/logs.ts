@@ -24,7 +24,7 @@ export async function* simLogs(
   const data = Buffer.from(`${log.line}\n`)
   const message = ({ ms }: LineTime): LogMessage => ({
     stream: 'stdout',
-    timestampNs: BigInt(Math.floor(ms * 1e6)),
+    timestampNs: toNs(ms),
     attrs: {},
     data,
   })
@@ -48,6 +48,12 @@ export async function* simLogs(
     const sinceLineMs = (untilMs - startMs) % log.intervalMs
     await changeOrTime(env, container, log.intervalMs - sinceLineMs, signal)
   }
+}
+
+/** Whole milliseconds apart from the rest: as one number, nanoseconds would be rounded. */
+function toNs(ms: number): bigint {
+  const whole = Math.floor(ms)
+  return BigInt(whole) * 1_000_000n + BigInt(Math.round((ms - whole) * 1e6))
 }
 
 /** The lines in [fromMs, toMs], or after `fromMs` when `exclusive`, by index. */
