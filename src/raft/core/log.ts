@@ -1,5 +1,8 @@
 import { InvariantError, type Entry, type SnapshotMetadata } from './types.js'
 
+/** Roughly what an entry takes on the wire besides its payload. */
+const ENTRY_OVERHEAD_BYTES = 16
+
 /**
  * The log in memory, from the snapshot on. All of it stays in memory until it is compacted, so that
  * the protocol never waits for a disk; the node compacts as soon as the objects are persisted.
@@ -145,7 +148,7 @@ export class RaftLog {
     for (let i = from - this.#start - 1; i < this.#entries.length; i++) {
       const entry = this.#entries[i]
       if (entry === undefined) break
-      bytes += entry.data.byteLength
+      bytes += entry.data.byteLength + ENTRY_OVERHEAD_BYTES
       if (entries.length > 0 && bytes > maxBytes) break
       entries.push(entry)
     }

@@ -11,8 +11,10 @@ export class Oracle {
   readonly #leaders = new Map<number, MemberId>()
   /** Entries ever written, by index and term: equal ones must be equal in content and in what is before. */
   readonly #written = new Map<string, { readonly data: Uint8Array; readonly prevTerm: number | undefined }>()
-  /** What was applied, by index. */
-  readonly #applied = new Map<number, { readonly term: number; readonly hash: number }>()
+  /** Terms of committed entries, by index. */
+  readonly #committed = new Map<number, number>()
+  /** Hash of the state after each applied entry, by index. */
+  readonly #applied = new Map<number, number>()
   #appliedTo = 0
   #observedIndex = 0
   #trace = 7
@@ -71,7 +73,7 @@ export class Oracle {
     }
     this.#leaders.set(message.term, message.from)
     this.counts.leaders++
-    for (const [index, { term }] of this.#applied) {
+    for (const [index, term] of this.#committed) {
       if (index <= log.snapshot.index) continue
       if (log.entries[index - log.snapshot.index - 1]?.term !== term) {
         throw new Violation(`${message.from} leads term ${message.term} without committed entry ${index}`)
@@ -97,14 +99,25 @@ export class Oracle {
     }
   }
 
+  /** A member went through the committed entries in (`after`, `to`], of whatever kind. */
+  onCommitted(id: MemberId, log: LogState, after: number, to: number): void {
+    for (let index = Math.max(after, log.snapshot.index) + 1; index <= to; index++) {
+      const term = termAt(log, index)
+      const known = this.#committed.get(index)
+      if (term === undefined) throw new Violation(`${id} applied entry ${index} and does not have it`)
+      if (known === undefined) this.#committed.set(index, term)
+      else if (known !== term) throw new Violation(`committed entry ${index} was replaced on ${id}`)
+    }
+  }
+
   /** State machine safety: equal index, equal history. */
-  onApply(id: MemberId, state: MachineState, index: number, term: number): void {
+  onApply(id: MemberId, state: MachineState, index: number): void {
     this.counts.applied++
     const known = this.#applied.get(index)
     if (known === undefined) {
-      this.#applied.set(index, { term, hash: state.hash })
+      this.#applied.set(index, state.hash)
       this.#appliedTo = Math.max(this.#appliedTo, index)
-    } else if (known.hash !== state.hash) {
+    } else if (known !== state.hash) {
       throw new Violation(`${id} differs from others at index ${index}: a committed entry was replaced`)
     }
   }
@@ -130,7 +143,7 @@ export class Oracle {
   onConverged(id: MemberId, state: MachineState): void {
     const known = this.#applied.get(this.#appliedTo)
     if (known === undefined) return
-    if (state.appliedIndex < this.#appliedTo || state.hash !== known.hash) {
+    if (state.appliedIndex < this.#appliedTo || state.hash !== known) {
       throw new Violation(
         `${id} ended at ${state.appliedIndex}, others at ${this.#appliedTo}, or with another state`,
       )

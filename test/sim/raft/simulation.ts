@@ -44,6 +44,7 @@ interface Member {
   driver: RaftDriver | undefined
   machine: RegisterMachine | undefined
   log: DiskLog | undefined
+  checkedIndex: number
   /** Counts starts and crashes: what an earlier process left behind has no effect. */
   generation: number
   /** Was taken out of the cluster for good. */
@@ -83,12 +84,13 @@ export class Simulation {
     this.#options = options
     this.#random = seededRandom(options.seed)
     this.#oracle = new Oracle(options.verbose ?? false)
-    this.#lossPerMille = this.#pick([0, 10, 50, 150])
+    const deadly = options.deadlyLeadership === true
+    this.#lossPerMille = deadly ? 20 : this.#pick([0, 10, 50, 150])
     this.#duplicatePerMille = this.#pick([0, 20, 100])
-    this.#delayMs = this.#pick([2, 20, 60])
+    this.#delayMs = deadly ? 30 : this.#pick([2, 20, 60])
     this.#syncMs = this.#pick([1, 5, 40])
     this.#keepEntries = this.#pick([0, 3, 20])
-    this.#nemesisMs = options.deadlyLeadership === true ? 300 : this.#pick([300, 800, 2000])
+    this.#nemesisMs = this.#pick([300, 800, 2000])
   }
 
   /** @throws {Violation} if a rule was broken, or the cluster did not recover. */
@@ -114,8 +116,7 @@ export class Simulation {
     await this.#runUntil(this.#options.faultsMs ?? 12_000)
     this.#faults = false
     this.#heal()
-    await this.#runUntil(this.#clock.nowMs + CONVERGE_MS)
-    await this.#checkConverged()
+    await this.#converge()
     return { traceHash: this.#oracle.traceHash, counts: this.#oracle.counts }
   }
 
@@ -157,6 +158,7 @@ export class Simulation {
     while (this.#clock.runNext(untilMs)) {
       this.#runDeferred()
       if (this.#settling || this.#readsWaiting > 0) await this.#drain()
+      this.#checkCommitted()
       if (this.#violation !== undefined) throw this.#violation
     }
   }
@@ -165,8 +167,17 @@ export class Simulation {
   async #drain(): Promise<void> {
     this.#settling = false
     for (let round = 0; round < DRAIN_ROUNDS; round++) {
-      await null
+      await Promise.resolve()
       this.#runDeferred()
+    }
+  }
+
+  #checkCommitted(): void {
+    for (const member of this.#members.values()) {
+      const { driver, log, checkedIndex } = member
+      if (driver === undefined || log === undefined || driver.appliedIndex === checkedIndex) continue
+      member.checkedIndex = driver.appliedIndex
+      this.#oracle.onCommitted(member.id, log.view, checkedIndex, driver.appliedIndex)
     }
   }
 
@@ -224,6 +235,7 @@ export class Simulation {
       driver: undefined,
       machine: undefined,
       log: undefined,
+      checkedIndex: 0,
       generation: 0,
       retired: false,
     }
@@ -250,7 +262,7 @@ export class Simulation {
       persist: (state) => member.disk.write((disk) => ({ ...disk, machine: state })),
       onApply: (state, index, term, data) => {
         this.#trace('apply', member.id, index, term)
-        this.#watch(() => this.#oracle.onApply(member.id, state, index, term))
+        this.#watch(() => this.#oracle.onApply(member.id, state, index))
         if (this.#proposals.get(data)?.by !== `${member.id}/${generation}`) return
         this.#proposals.delete(data)
         this.#oracle.onAcknowledge(index)
@@ -259,6 +271,7 @@ export class Simulation {
     })
     member.machine = machine
     member.log = log
+    member.checkedIndex = 0
     const options = {
       id: member.id,
       storage: log,
@@ -272,7 +285,7 @@ export class Simulation {
       logEntriesForSlowFollowers: this.#keepEntries,
       defer: (fn: () => void) => void this.#deferred.push(fn),
       ...(this.#options.deadlyLeadership === true ? { maxMessageBytes: 1 } : {}),
-      ...(this.#options.rules === undefined ? {} : { rules: this.#options.rules }),
+      ...(this.#options.rules === undefined ? {} : { rules: this.#deadlyRules(member, this.#options.rules) }),
     }
     const env = this.#clock.env((bound) => this.#below(bound), member.clockRate)
     this.#trace('start', member.id)
@@ -302,7 +315,40 @@ export class Simulation {
     member.log = undefined
     member.disk.crash((count) => this.#below(count + 1))
     if (driver !== undefined) void this.#abandon(driver)
-    this.#clock.after(this.#between(50, 4000), () => void this.#start(member))
+    const downMs = this.#between(this.#options.deadlyLeadership === true ? 1500 : 50, 4000)
+    this.#clock.after(downMs, () => void this.#start(member))
+  }
+
+  /** In a deadly world a new leader reaches only some of the others, and does not live long. */
+  #onNewLeader(member: Member): void {
+    if (!this.#faults || this.#options.deadlyLeadership !== true) return
+    this.#blocked.clear()
+    for (const id of this.#members.keys()) if (this.#chance(600)) this.#blocked.add(`${member.id}>${id}`)
+    this.#crashAfter(member, this.#below(300))
+  }
+
+  /** What a leader commits by counting may be replaced as long as nothing of its own term follows: strike. */
+  #deadlyRules(member: Member, rules: Rules): Rules {
+    return {
+      ...rules,
+      mayCommit: (entryTerm, leaderTerm) => {
+        const commits = rules.mayCommit(entryTerm, leaderTerm)
+        if (commits && entryTerm !== leaderTerm && this.#faults) {
+          for (const id of this.#members.keys()) this.#blocked.add(`${member.id}>${id}`)
+          this.#crashAfter(member, this.#below(10))
+        }
+        return commits
+      },
+    }
+  }
+
+  #crashAfter(member: Member, delayMs: number): void {
+    const { generation } = member
+    this.#clock.after(delayMs, () => {
+      if (member.generation !== generation || !this.#faults) return
+      this.#blocked.clear()
+      this.#crash(member)
+    })
   }
 
   // ---- Network
@@ -311,7 +357,9 @@ export class Simulation {
     return {
       send: (to, messages) => {
         if (!alive()) return
+        const leaders = this.#oracle.counts.leaders
         for (const message of messages) this.#watch(() => this.#oracle.onSend(message, log.view))
+        if (this.#oracle.counts.leaders > leaders) this.#onNewLeader(member)
         this.#carry(member.id, to, messages)
         if (this.#faults && this.#chance(this.#duplicatePerMille)) this.#carry(member.id, to, messages)
       },
@@ -433,12 +481,9 @@ export class Simulation {
   // ---- Faults
 
   #nemesis(): void {
+    if (this.#options.deadlyLeadership === true) return
     const running = this.#running()
     const leader = running.find((member) => member.driver?.leadership.isLeader === true)
-    if (this.#options.deadlyLeadership === true && leader !== undefined && this.#chance(700)) {
-      this.#crash(leader)
-      return
-    }
     switch (this.#below(10)) {
       case 0:
       case 1:
@@ -542,18 +587,31 @@ export class Simulation {
     this.#blocked.clear()
   }
 
-  async #checkConverged(): Promise<void> {
-    const leader = this.#running().find((member) => member.driver?.leadership.isLeader === true)
-    if (leader?.driver === undefined) throw new Violation('no leader after the faults ended')
-    const before = this.#oracle.counts.acknowledged
-    this.#write(leader)
-    await this.#runUntil(this.#clock.nowMs + 3000)
-    if (this.#oracle.counts.acknowledged !== before + 1)
-      throw new Violation('no write after the faults ended')
-    for (const { id } of leader.driver.membership.members) {
-      const { machine } = this.#member(id)
-      if (machine === undefined) throw new Violation(`${id} is a member and does not run`)
-      this.#oracle.onConverged(id, machine.state)
+  /** A leader, a write, and the same state everywhere: soon, and not only at the last moment. */
+  async #converge(): Promise<void> {
+    const deadlineMs = this.#clock.nowMs + CONVERGE_MS
+    const acknowledged = this.#oracle.counts.acknowledged
+    let proposedBy: Member | undefined
+    for (;;) {
+      await this.#runUntil(this.#clock.nowMs + 500)
+      const leader = this.#running().find((member) => member.driver?.leadership.isLeader === true)
+      if (leader !== undefined && leader !== proposedBy) {
+        proposedBy = leader
+        this.#write(leader)
+      }
+      const wrote = proposedBy !== undefined && this.#oracle.counts.acknowledged > acknowledged
+      const late = this.#clock.nowMs > deadlineMs
+      if (late && leader === undefined) throw new Violation('no leader after the faults ended')
+      if (late && !wrote) throw new Violation('no write after the faults ended')
+      if (leader?.driver === undefined || !wrote) continue
+      const { members } = leader.driver.membership
+      const machines = members.map(({ id }) => this.#member(id).machine)
+      const behind = machines.some((machine) => (machine?.state.appliedIndex ?? 0) < this.#oracle.appliedTo)
+      if (behind && !late) continue
+      for (const [i, { id }] of members.entries()) {
+        this.#oracle.onConverged(id, machines[i]?.state ?? emptyMachine)
+      }
+      return
     }
   }
 
