@@ -144,7 +144,13 @@ export interface Node extends Meta {
   /** The observed role; the wanted one is `spec.Role`. */
   readonly role: Role
   readonly description?: NodeDescription
-  readonly status: { readonly state: NodeState; readonly message: string; readonly addr: string }
+  readonly status: {
+    readonly state: NodeState
+    readonly message: string
+    readonly addr: string
+    /** Since when the node is in that state. */
+    readonly sinceMs?: number
+  }
   readonly certificate?: NodeCertificate
   /** One address per overlay network that the node takes part in. */
   readonly attachments?: readonly NodeAttachment[]

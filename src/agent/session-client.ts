@@ -1,0 +1,239 @@
+import { sleep, type Env } from '../env/env.js'
+import { SwarmError, errorText } from '../model/errors.js'
+import type { NodeDescription } from '../model/spec/index.js'
+import {
+  CloseCode,
+  decodeManagerMessage,
+  encodeMessage,
+  protocolVersion,
+  type AgentMessage,
+  type AssignmentsMessage,
+  type Connection,
+  type ManagerMessage,
+  type SessionMessage,
+} from '../wire/index.js'
+
+/** Time for a connection, for the first message, and for the answer to each heartbeat. */
+const answerTimeoutMs = 5000
+/** Behaviour: moby/swarmkit agent/session.go: the wait is uniform in [0, backoff). */
+const initialBackoffMs = 100
+const maxBackoffMs = 8000
+
+export interface SessionListener {
+  /** All that the manager says of this node and of the cluster; again whenever it changes. */
+  onSession(session: SessionMessage): void
+  /** The session is open: what is pending can be sent. */
+  onOpen(): void
+  onAssignments(message: AssignmentsMessage): void
+  /** Anything else. */
+  onMessage(
+    message: Exclude<ManagerMessage, { readonly type: 'session' | 'heartbeat' | 'assignments' }>,
+  ): void
+  onLost(): void
+  /** The managers removed this node from the swarm: no session will open again. */
+  onRemoved(reason: string): void
+}
+
+interface Live {
+  readonly connection: Connection
+  isOpen: boolean
+  /** The assignment set that this node has; undefined = a complete one is awaited. */
+  position: number | undefined
+  cancelTimer: () => void
+}
+
+/**
+ * Keeps one session with some manager, for ever: connects, greets, beats, and begins anew with growing,
+ * jittered waits whenever anything goes wrong.
+ */
+export class SessionClient {
+  readonly #env: Env
+  readonly #dial: () => Promise<Connection>
+  readonly #listener: SessionListener
+  readonly #stopping = new AbortController()
+  #description: NodeDescription
+  #live: Live | undefined
+  #running: Promise<void> | undefined
+
+  constructor(
+    env: Env,
+    dial: () => Promise<Connection>,
+    description: NodeDescription,
+    listener: SessionListener,
+  ) {
+    this.#env = env
+    this.#dial = dial
+    this.#description = description
+    this.#listener = listener
+  }
+
+  get isOpen(): boolean {
+    return this.#live?.isOpen === true
+  }
+
+  /** Bytes that wait to be sent. */
+  get bufferedAmount(): number {
+    return this.#live?.connection.bufferedAmount ?? 0
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Ends the session in order. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the agent stops'))
+    this.#live?.connection.close(CloseCode.GoingAway, 'the agent stops')
+    await this.#running
+  }
+
+  /** Sends to the manager if a session is open; else what was to be said is moot or said again later. */
+  send(message: AgentMessage): void {
+    if (this.#live?.isOpen === true) this.#live.connection.send(encodeMessage(message))
+  }
+
+  sendFrame(frame: Uint8Array): void {
+    if (this.#live?.isOpen === true) this.#live.connection.send(frame)
+  }
+
+  /** What the node offers has changed. */
+  describe(description: NodeDescription): void {
+    this.#description = description
+    this.send({ type: 'description', description })
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    let backoffMs = 0
+    while (!signal.aborted) {
+      try {
+        const { wasOpen, code, reason } = await this.#session()
+        if (signal.aborted) return
+        if (code === CloseCode.NodeRemoved) this.#listener.onRemoved(reason)
+        if (wasOpen) backoffMs = 0
+        this.#env.log.info({ code, reason }, 'the session with the manager ended')
+      } catch (error) {
+        if (signal.aborted) return
+        this.#env.log.info({ err: errorText(error) }, 'no session with a manager')
+      }
+      backoffMs = Math.min(initialBackoffMs + 2 * backoffMs, maxBackoffMs)
+      await sleep(this.#env, this.#env.randomInt(backoffMs), signal).catch(() => undefined)
+    }
+  }
+
+  /** One session from its connection to its end. @throws when none came about. */
+  async #session(): Promise<{ wasOpen: boolean; code: number; reason: string }> {
+    const connection = await this.#connect()
+    if (this.#stopping.signal.aborted) connection.close(CloseCode.GoingAway, 'the agent stops')
+    const live: Live = { connection, isOpen: false, position: undefined, cancelTimer: () => undefined }
+    this.#live = live
+    return new Promise((resolve) => {
+      let wasOpen = false
+      const end = (code: number, reason: string) => {
+        if (this.#live !== live) return
+        wasOpen = live.isOpen
+        live.isOpen = false
+        live.cancelTimer()
+        this.#live = undefined
+        if (wasOpen) this.#listener.onLost()
+        resolve({ wasOpen, code, reason })
+      }
+      // Who closes does not wait for the other side: it may be gone.
+      const give = (code: number, reason: string) => {
+        connection.close(code, reason)
+        end(code, reason)
+      }
+      connection.onClose(end)
+      this.#stopping.signal.addEventListener('abort', () => give(CloseCode.GoingAway, 'the agent stops'), {
+        once: true,
+      })
+      this.#await(live, give, 'the manager does not answer the greeting')
+      connection.onMessage((data) => {
+        if (this.#live !== live) return
+        try {
+          const message = typeof data === 'string' ? decodeManagerMessage(data) : undefined
+          if (message !== undefined) this.#receive(live, message, give)
+        } catch (error) {
+          if (!(error instanceof SwarmError)) throw error
+          give(CloseCode.BadMessage, error.message)
+        }
+      })
+      const hello: AgentMessage = { type: 'hello', protocol: protocolVersion, description: this.#description }
+      connection.send(encodeMessage(hello))
+    })
+  }
+
+  #receive(live: Live, message: ManagerMessage, give: (code: number, reason: string) => void): void {
+    switch (message.type) {
+      case 'session':
+        this.#opened(live, message, give)
+        break
+      case 'heartbeat':
+        live.cancelTimer()
+        live.cancelTimer = this.#env.after(message.periodMs, () => this.#beat(live, give))
+        break
+      case 'assignments':
+        this.#assign(live, message)
+        break
+      default:
+        this.#listener.onMessage(message)
+    }
+  }
+
+  #opened(live: Live, message: SessionMessage, give: (code: number, reason: string) => void): void {
+    const isNew = !live.isOpen
+    live.isOpen = true
+    this.#listener.onSession(message)
+    if (!isNew) return
+    this.#beat(live, give)
+    this.#listener.onOpen()
+  }
+
+  #assign(live: Live, message: AssignmentsMessage): void {
+    if (message.kind === 'incremental' && message.appliesTo !== live.position) {
+      // Asked once: what comes before the complete set is of no use.
+      if (live.position !== undefined) this.send({ type: 'resync' })
+      live.position = undefined
+      return
+    }
+    live.position = message.resultsIn
+    this.#listener.onAssignments(message)
+  }
+
+  #beat(live: Live, give: (code: number, reason: string) => void): void {
+    live.connection.send(encodeMessage({ type: 'heartbeat' }))
+    this.#await(live, give, 'the manager is silent')
+  }
+
+  #await(live: Live, give: (code: number, reason: string) => void, text: string): void {
+    live.cancelTimer()
+    live.cancelTimer = this.#env.after(answerTimeoutMs, () => give(CloseCode.Silent, text))
+  }
+
+  /** A connection that comes too late is closed again. */
+  #connect(): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      let isLate = false
+      const giveUp = (error: Error) => {
+        isLate = true
+        cancel()
+        reject(error)
+      }
+      const cancel = this.#env.after(answerTimeoutMs, () => giveUp(new Error('no manager answers')))
+      this.#stopping.signal.addEventListener('abort', () => giveUp(new Error('the agent stops')), {
+        once: true,
+      })
+      this.#dial().then(
+        (connection) => {
+          cancel()
+          if (isLate) connection.close(CloseCode.GoingAway, 'too late')
+          else resolve(connection)
+        },
+        (error: unknown) => {
+          cancel()
+          reject(error)
+        },
+      )
+    })
+  }
+}

@@ -1,0 +1,322 @@
+import type { Env } from '../env/env.js'
+import { errorText } from '../model/errors.js'
+import type { LogOptions, LogSelector, TaskLogMessage } from '../model/logs.js'
+import type { Commit, Store } from '../store/store.js'
+import {
+  CloseCode,
+  protocolVersion,
+  type AgentMessage,
+  type Connection,
+  type LogFrame,
+} from '../wire/index.js'
+import { LogBroker } from './logs/log-broker.js'
+import { NodeLiveness } from './node-liveness.js'
+import { RateLimit } from './rate-limit.js'
+import { SessionFacts, concernsItsSession } from './session-facts.js'
+import { Session, type SessionHost } from './session.js'
+import { StoreWriter } from './store-writer.js'
+import { reportedStatus } from './task-status.js'
+
+/** Who is at the other end of a connection, proven by its certificate. */
+export interface PeerIdentity {
+  readonly nodeId: string
+}
+
+export interface DispatcherOptions {
+  /** Node ID of this manager: statuses say which manager took them. */
+  readonly managerId: string
+}
+
+type StatusReport = Extract<AgentMessage, { readonly type: 'status' }>
+type Hello = Extract<AgentMessage, { readonly type: 'hello' }>
+
+/** Sessions served in one turn before others get theirs. */
+const pushesPerTurn = 100
+
+/**
+ * The leader's side of all nodes: who lives, what each is to run, what became of it, and their logs.
+ * Works between `start` and `stop`; connections that come at other times are sent to look for the leader.
+ *
+ * Behaviour: moby/swarmkit manager/dispatcher/dispatcher.go. See DESIGN.md for what differs.
+ */
+export class Dispatcher {
+  readonly #env: Env
+  readonly #store: Store
+  readonly #options: DispatcherOptions
+  #term: Term | undefined
+
+  constructor(env: Env, store: Store, options: DispatcherOptions) {
+    this.#env = env
+    this.#store = store
+    this.#options = options
+  }
+
+  /** This manager leads now. */
+  start(): void {
+    this.#term ??= new Term(this.#env, this.#store, this.#options)
+  }
+
+  /** It no longer leads: sessions end, nothing is written any more. */
+  stop(): Promise<void> {
+    this.#term?.stop()
+    this.#term = undefined
+    return Promise.resolve()
+  }
+
+  /** Serves a connection of the node `identity.nodeId`, whose address is `remoteAddress`. */
+  accept(connection: Connection, identity: PeerIdentity, remoteAddress: string): void {
+    if (this.#term === undefined) {
+      connection.close(CloseCode.NotLeader, 'this manager does not lead the swarm')
+      return
+    }
+    this.#term.accept(connection, identity, remoteAddress)
+  }
+
+  /**
+   * The logs of all matching tasks, wherever they are; in the order of their time where the end is known.
+   * Ends by itself unless following; with `signal` in any case.
+   * @throws {SwarmError} InvalidArgument for an empty selector; Unavailable when this manager does not
+   *   lead; at the end Unknown with `warning: incomplete log stream. …` when something is missing.
+   */
+  logs(selector: LogSelector, options: LogOptions, signal: AbortSignal): AsyncIterable<TaskLogMessage> {
+    return LogBroker.read(this.#term?.logs, selector, options, signal)
+  }
+}
+
+/** One time of leadership. */
+class Term implements SessionHost {
+  readonly logs: LogBroker
+  readonly #env: Env
+  readonly #store: Store
+  readonly #options: DispatcherOptions
+  readonly #writer: StoreWriter
+  readonly #liveness: NodeLiveness
+  readonly #facts: SessionFacts
+  readonly #rateLimit: RateLimit
+  readonly #unwatch: () => void
+  /** All connections, also those that have not said hello yet. */
+  readonly #connections = new Set<Session>()
+  /** The one valid session of each node. */
+  readonly #sessions = new Map<string, Session>()
+  readonly #toPush = new Set<Session>()
+  #pushScheduled = false
+
+  constructor(env: Env, store: Store, options: DispatcherOptions) {
+    this.#env = env
+    this.#store = store
+    this.#options = options
+    this.#writer = new StoreWriter(store)
+    this.#rateLimit = new RateLimit(env)
+    this.#facts = new SessionFacts(store.view)
+    this.#liveness = new NodeLiveness(env, store.view, this.#writer, (nodeId) => {
+      this.#sessions.get(nodeId)?.close(CloseCode.Silent, 'heartbeat failure')
+    })
+    this.logs = new LogBroker(env, store.view, (nodeId) => this.#openSession(nodeId))
+    this.#liveness.start(this.#facts.heartbeatPeriodMs)
+    this.#unwatch = store.watch((commit) => this.#onCommit(commit))
+  }
+
+  stop(): void {
+    this.#unwatch()
+    this.#liveness.stop()
+    this.#writer.stop()
+    this.logs.stop()
+    this.#sessions.clear()
+    for (const session of this.#connections) session.close(CloseCode.NotLeader, 'node must disconnect')
+  }
+
+  accept(connection: Connection, { nodeId }: PeerIdentity, addr: string): void {
+    this.#connections.add(new Session(this.#env, this.#store.view, this, { connection, nodeId, addr }))
+  }
+
+  onMessage(session: Session, message: AgentMessage): void {
+    if (message.type === 'hello') {
+      this.#hello(session, message)
+      return
+    }
+    if (this.#sessions.get(session.nodeId) !== session) {
+      session.close(CloseCode.BadMessage, 'the first message must be a hello')
+      return
+    }
+    this.#liveness.heard(session.nodeId)
+    switch (message.type) {
+      case 'heartbeat': {
+        const periodMs = this.#drawPeriodMs()
+        this.#liveness.heard(session.nodeId, periodMs)
+        session.send({ type: 'heartbeat', periodMs })
+        break
+      }
+      case 'description':
+        this.#logged(session, 'description', this.#liveness.describe(session.nodeId, message.description))
+        break
+      case 'resync':
+        session.resync()
+        break
+      case 'status':
+        this.#logged(session, 'status report', this.#takeReport(session, message))
+        break
+      case 'leave':
+        session.isLeaving = true
+        this.#liveness.left(session.nodeId)
+        break
+      case 'log-end':
+        this.logs.onEnd(session.nodeId, message.subscriptionId, message.errors)
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  onLogFrame(session: Session, frame: LogFrame): void {
+    if (this.#sessions.get(session.nodeId) !== session) return
+    this.#liveness.heard(session.nodeId)
+    this.logs.onFrame(session.nodeId, frame)
+  }
+
+  onClosed(session: Session): void {
+    this.#connections.delete(session)
+    this.#toPush.delete(session)
+    if (this.#sessions.get(session.nodeId) !== session) return
+    this.#sessions.delete(session.nodeId)
+    this.logs.onNodeLost(session.nodeId)
+    if (!session.isLeaving) this.#liveness.lost(session.nodeId)
+  }
+
+  #hello(session: Session, hello: Hello): void {
+    const { nodeId } = session
+    session.greeted()
+    if (hello.protocol !== protocolVersion) {
+      const text = `this manager speaks version ${protocolVersion} of the protocol, not ${hello.protocol}`
+      session.close(CloseCode.Version, text)
+    } else if (this.#isBlacklisted(nodeId)) {
+      session.close(CloseCode.NodeRemoved, `node ${nodeId} was removed from swarm`)
+    } else if (this.#store.view.nodes.get(nodeId) === undefined) {
+      session.close(CloseCode.NotFound, `node ${nodeId} not found`)
+    } else if (!this.#rateLimit.take(nodeId)) {
+      session.close(CloseCode.RateLimit, `node ${nodeId} exceeded rate limit count of registrations`)
+    } else {
+      this.#logged(session, 'registration', this.#register(session, hello))
+    }
+  }
+
+  async #register(session: Session, { description }: Hello): Promise<void> {
+    const { nodeId } = session
+    const previous = this.#sessions.get(nodeId)
+    this.#sessions.set(nodeId, session)
+    if (previous !== undefined && previous !== session) {
+      this.logs.onNodeLost(nodeId)
+      previous.close(CloseCode.Replaced, 'the node opened another session')
+    }
+    await this.#liveness.opened(nodeId, session.addr, description, this.#facts.heartbeatPeriodMs)
+    if (session.isClosed || this.#sessions.get(nodeId) !== session) return
+    if (!this.#tell(session)) return
+    session.isOpen = true
+    session.pushAssignments()
+    this.logs.onNodeOpened(nodeId)
+  }
+
+  /** Answers only once all is committed: what is acknowledged is never lost. */
+  async #takeReport(session: Session, { report, updates }: StatusReport): Promise<void> {
+    const { nodeId } = session
+    const refused: { taskId: string; reason: string }[] = []
+    const own = updates.filter(({ taskId }) => {
+      const task = this.#store.view.tasks.get(taskId)
+      if (task === undefined || task.nodeId === nodeId) return task !== undefined
+      refused.push({ taskId, reason: 'cannot update a task not assigned this node' })
+      return false
+    })
+    if (own.length > 0) {
+      await this.#writer.write((tx) => {
+        const applied = { atMs: tx.nowMs, by: this.#options.managerId }
+        for (const { taskId, status: reported } of own) {
+          const task = tx.tasks.get(taskId)
+          const status = task === undefined ? undefined : reportedStatus(task, reported, applied)
+          if (status !== undefined) tx.update('tasks', taskId, { status })
+        }
+      }, own.length)
+    }
+    session.send({ type: 'status-ack', report, refused })
+  }
+
+  #onCommit(commit: Commit): void {
+    if (this.#facts.onCommit(commit)) for (const session of this.#sessions.values()) this.#tellOpen(session)
+    for (const change of commit.changes) {
+      if (change.table === 'tasks') {
+        const session = this.#sessions.get(change.after?.nodeId ?? change.before?.nodeId ?? '')
+        if (session?.touch(change.id) === true) this.#push(session)
+      } else if (change.table === 'nodes') {
+        if (change.after === undefined) this.#removeNode(change.id)
+        else if (concernsItsSession(change.before, change.after))
+          this.#tellOpen(this.#sessions.get(change.id))
+      }
+    }
+    this.logs.onCommit(commit)
+  }
+
+  #removeNode(nodeId: string): void {
+    const session = this.#sessions.get(nodeId)
+    this.#sessions.delete(nodeId)
+    this.#liveness.removed(nodeId)
+    this.#rateLimit.forget(nodeId)
+    this.logs.onNodeLost(nodeId)
+    session?.close(CloseCode.NodeRemoved, `node ${nodeId} was removed from swarm`)
+  }
+
+  #tellOpen(session: Session | undefined): void {
+    if (session?.isOpen === true) this.#tell(session)
+  }
+
+  #tell(session: Session): boolean {
+    const node = this.#store.view.nodes.get(session.nodeId)
+    if (node === undefined) return false
+    session.send(this.#facts.message(session.id, node))
+    return true
+  }
+
+  /** All that one turn brings for a node is one message. */
+  #push(session: Session): void {
+    this.#toPush.add(session)
+    if (this.#pushScheduled) return
+    this.#pushScheduled = true
+    setImmediate(() => this.#pushSome())
+  }
+
+  #pushSome(): void {
+    let left = pushesPerTurn
+    for (const session of this.#toPush) {
+      if (left-- === 0) {
+        setImmediate(() => this.#pushSome())
+        return
+      }
+      this.#toPush.delete(session)
+      session.pushAssignments()
+    }
+    this.#pushScheduled = false
+  }
+
+  #openSession(nodeId: string): Session | undefined {
+    const session = this.#sessions.get(nodeId)
+    return session?.isOpen === true ? session : undefined
+  }
+
+  /** Spread by a tenth to either side, so that nodes that started together do not beat together. */
+  #drawPeriodMs(): number {
+    const periodMs = this.#facts.heartbeatPeriodMs
+    const spreadMs = Math.ceil(periodMs / 10)
+    return periodMs - spreadMs + this.#env.randomInt(2 * spreadMs + 1)
+  }
+
+  #isBlacklisted(nodeId: string): boolean {
+    return this.#store.view.clusters
+      .list()
+      .some(({ blacklistedCertificates }) => nodeId in blacklistedCertificates)
+  }
+
+  /** A write failed: leadership is lost, or about to be. The node will say it again to the next leader. */
+  #logged(session: Session, what: string, work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#env.log.warn({ node: session.nodeId, err: errorText(error) }, `could not commit a ${what}`)
+      session.close(CloseCode.NotLeader, 'the manager could not commit')
+    })
+  }
+}

@@ -1,0 +1,216 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Env } from '../env/env.js'
+import { errorText } from '../model/errors.js'
+import type { Node } from '../model/objects.js'
+import type { NodeDescription } from '../model/spec/index.js'
+import { TaskState } from '../model/task-state.js'
+import type { View } from '../store/store.js'
+import type { StoreWriter } from './store-writer.js'
+
+/** A node whose connection died has so long to come back. */
+const reconnectGraceMs = 3000
+/** Heartbeats that a silent node may miss. Behaviour: moby/swarmkit manager/dispatcher/dispatcher.go. */
+const missedHeartbeats = 3
+/** A new leader gives the nodes so many periods to find it. */
+const unknownGracePeriods = 4
+/** After so long the tasks of a node that is down are given up. */
+const orphanAfterMs = 24 * 60 * 60 * 1000
+
+interface Watched {
+  /** Monotonic. */
+  lastHeardMs: number
+  allowedSilenceMs: number
+  cancelTimer: () => void
+}
+
+/**
+ * Which nodes live, and what the store says of that. Heartbeats stay in memory; only a change of state is
+ * written.
+ */
+export class NodeLiveness {
+  readonly #env: Env
+  readonly #view: View
+  readonly #writer: StoreWriter
+  readonly #onSilent: (nodeId: string) => void
+  /** Nodes with a session. */
+  readonly #watched = new Map<string, Watched>()
+  /** Timers of nodes without one: until they count as down, or until their tasks are orphans. */
+  readonly #waits = new Map<string, () => void>()
+
+  /** @param onSilent told of a node with a session of which nothing is heard any more. */
+  constructor(env: Env, view: View, writer: StoreWriter, onSilent: (nodeId: string) => void) {
+    this.#env = env
+    this.#view = view
+    this.#writer = writer
+    this.#onSilent = onSilent
+  }
+
+  /** Takes over from another leader: nobody knows yet who lives. */
+  start(heartbeatPeriodMs: number): void {
+    for (const node of this.#view.nodes.list()) {
+      if (node.status.state === 'down') {
+        this.#awaitOrphaning(node)
+        continue
+      }
+      if (node.status.state !== 'unknown') {
+        const message = `Node moved to "unknown" state due to leadership change in cluster`
+        this.#write(node.id, { state: 'unknown', message })
+      }
+      this.#wait(node.id, unknownGracePeriods * heartbeatPeriodMs, () => {
+        this.#down(node.id, 'heartbeat failure for node in "unknown" state')
+      })
+    }
+  }
+
+  stop(): void {
+    for (const { cancelTimer } of this.#watched.values()) cancelTimer()
+    for (const cancel of this.#waits.values()) cancel()
+    this.#watched.clear()
+    this.#waits.clear()
+  }
+
+  /** The node has a session. Resolves once that is committed. */
+  async opened(nodeId: string, addr: string, description: NodeDescription, periodMs: number): Promise<void> {
+    this.#endWait(nodeId)
+    this.#watched.get(nodeId)?.cancelTimer()
+    const watched: Watched = {
+      lastHeardMs: this.#env.monotonicMs(),
+      allowedSilenceMs: missedHeartbeats * periodMs,
+      cancelTimer: () => undefined,
+    }
+    this.#watched.set(nodeId, watched)
+    this.#guard(nodeId, watched, watched.allowedSilenceMs)
+    await this.#writer.write((tx) => {
+      const node = tx.nodes.get(nodeId)
+      if (node === undefined || this.#watched.get(nodeId) !== watched) return
+      const { state, addr: knownAddr } = node.status
+      const same = state === 'ready' && knownAddr === addr
+      if (same && isDeepStrictEqual(node.description, description)) return
+      const status = same
+        ? node.status
+        : { state: 'ready' as const, message: '', addr, sinceMs: this.#env.nowMs() }
+      tx.update('nodes', nodeId, { status, description })
+    })
+  }
+
+  /** Anything came from the node. `periodMs` is the time to its next heartbeat. */
+  heard(nodeId: string, periodMs?: number): void {
+    const watched = this.#watched.get(nodeId)
+    if (watched === undefined) return
+    watched.lastHeardMs = this.#env.monotonicMs()
+    if (periodMs !== undefined) watched.allowedSilenceMs = missedHeartbeats * periodMs
+  }
+
+  /** The session ended without word of the node's end. */
+  lost(nodeId: string): void {
+    this.#unwatch(nodeId)
+    this.#wait(nodeId, reconnectGraceMs, () => this.#down(nodeId, 'heartbeat failure'))
+  }
+
+  /** The node said that it goes. It may still report on its tasks. */
+  left(nodeId: string): void {
+    this.#unwatch(nodeId)
+    this.#endWait(nodeId)
+    this.#down(nodeId, 'the node left the swarm')
+  }
+
+  /** The node is no more. */
+  removed(nodeId: string): void {
+    this.#unwatch(nodeId)
+    this.#endWait(nodeId)
+  }
+
+  describe(nodeId: string, description: NodeDescription): Promise<void> {
+    return this.#writer.write((tx) => {
+      const node = tx.nodes.get(nodeId)
+      if (node === undefined || isDeepStrictEqual(node.description, description)) return
+      tx.update('nodes', nodeId, { description })
+    })
+  }
+
+  /** One timer per node: it looks again when a heartbeat has come since. */
+  #guard(nodeId: string, watched: Watched, delayMs: number): void {
+    watched.cancelTimer = this.#env.after(delayMs, () => {
+      const silentMs = this.#env.monotonicMs() - watched.lastHeardMs
+      if (silentMs < watched.allowedSilenceMs) {
+        this.#guard(nodeId, watched, watched.allowedSilenceMs - silentMs)
+        return
+      }
+      this.#unwatch(nodeId)
+      this.#down(nodeId, 'heartbeat failure')
+      this.#onSilent(nodeId)
+    })
+  }
+
+  #unwatch(nodeId: string): void {
+    this.#watched.get(nodeId)?.cancelTimer()
+    this.#watched.delete(nodeId)
+  }
+
+  #wait(nodeId: string, delayMs: number, fn: () => void): void {
+    this.#endWait(nodeId)
+    const cancel = this.#env.after(delayMs, () => {
+      this.#waits.delete(nodeId)
+      fn()
+    })
+    this.#waits.set(nodeId, cancel)
+  }
+
+  #endWait(nodeId: string): void {
+    this.#waits.get(nodeId)?.()
+    this.#waits.delete(nodeId)
+  }
+
+  #down(nodeId: string, message: string): void {
+    this.#env.log.warn({ node: nodeId, reason: message }, 'node is down')
+    this.#write(nodeId, { state: 'down', message })
+  }
+
+  #write(nodeId: string, { state, message }: { state: 'down' | 'unknown'; message: string }): void {
+    this.#writer
+      .write((tx) => {
+        const node = tx.nodes.get(nodeId)
+        // A session that came meanwhile knows better.
+        if (node === undefined || node.status.state === state || this.#watched.has(nodeId)) return
+        tx.update('nodes', nodeId, {
+          status: { ...node.status, state, message, sinceMs: this.#env.nowMs() },
+        })
+      })
+      .then(() => {
+        const node = this.#view.nodes.get(nodeId)
+        if (node?.status.state === 'down' && !this.#watched.has(nodeId)) this.#awaitOrphaning(node)
+      })
+      .catch((error: unknown) => {
+        // Only lost leadership does this; the next leader finds out by itself.
+        this.#env.log.warn({ node: nodeId, err: errorText(error) }, `could not mark the node as ${state}`)
+      })
+  }
+
+  /** The clock runs from when the node went down, whoever led since then. */
+  #awaitOrphaning(node: Node): void {
+    const downMs = this.#env.nowMs() - (node.status.sinceMs ?? this.#env.nowMs())
+    this.#wait(node.id, Math.max(0, orphanAfterMs - downMs), () => this.#orphan(node.id))
+  }
+
+  #orphan(nodeId: string): void {
+    for (const { id, status } of this.#view.tasks.by('node', nodeId)) {
+      if (!canBeOrphan(status.state)) continue
+      this.#writer
+        .write((tx) => {
+          const task = tx.tasks.get(id)
+          if (task === undefined || !canBeOrphan(task.status.state) || this.#watched.has(nodeId)) return
+          const message = 'Task belonged to a node that was down for 24 hours'
+          tx.update('tasks', id, {
+            status: { ...task.status, state: TaskState.Orphaned, timestampMs: this.#env.nowMs(), message },
+          })
+        })
+        .catch((error: unknown) => {
+          this.#env.log.warn({ task: id, err: errorText(error) }, 'could not orphan the task')
+        })
+    }
+  }
+}
+
+function canBeOrphan(state: TaskState): boolean {
+  return state >= TaskState.Assigned && state <= TaskState.Running
+}
