@@ -54,7 +54,7 @@ async function bed(socketPath: string, behaviours: Behaviours, close: () => Prom
   }
 }
 
-executorSuite('Docker’s API of the simulated engine', false, async () => {
+const simulatedApi = async (): Promise<Bed> => {
   const env = systemEnv(silentLog)
   const simulated = new SimulatedEngine(
     env,
@@ -67,7 +67,9 @@ executorSuite('Docker’s API of the simulated engine', false, async () => {
     await simulated.close()
     await server.stop()
   })
-})
+}
+
+executorSuite('Docker’s API of the simulated engine', false, simulatedApi, { everyImageExists: true })
 
 executorSuite('dockerd', needs('engine'), async () => {
   const dockerd = await Dockerd.start()
