@@ -19,6 +19,11 @@ export interface HostEngine {
    */
   call(request: EngineRequest): Promise<EngineResponse>
   /**
+   * The head of an answer, with its body still to come: events, logs. The signal cuts it off.
+   * @throws {SwarmError} Unavailable when the engine cannot be reached.
+   */
+  stream?(request: EngineRequest, signal: AbortSignal): Promise<EngineStreamResponse>
+  /**
    * Answers a client's request with the engine's own answer, byte for byte, streams and early hang-ups
    * included. `path` is the URL without version prefix, with its query; the engine's version is put in
    * front of it, clamped to what the engine speaks.
@@ -34,6 +39,11 @@ export interface EngineRequest {
   readonly path: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: unknown
+}
+
+export interface EngineStreamResponse {
+  readonly status: number
+  readonly body: AsyncIterable<Buffer>
 }
 
 export interface EngineResponse {

@@ -1,0 +1,235 @@
+import type { TSchema } from 'typebox'
+import { base64Fault } from './base64.js'
+import { JsonNumber, JsonObject, type JsonValue } from './json-syntax.js'
+
+/** What of a schema of src/model/spec the decoder looks at. */
+interface SchemaNode {
+  readonly type?: string
+  readonly format?: string
+  readonly title?: string
+  readonly properties?: Readonly<Record<string, SchemaNode>>
+  readonly additionalProperties?: SchemaNode | boolean
+  readonly items?: SchemaNode
+}
+
+/** A value does not have the type that its place asks for. The message is Go's. */
+export class DecodeError extends Error {}
+
+/**
+ * Reads a JSON value into a Go struct that a schema describes: names match whatever their case, unknown
+ * members are dropped, null means absent, a member that comes twice is merged, and nothing is converted.
+ * Members come out in the order of the schema.
+ * @throws {DecodeError} with Go's text for the first value of a wrong type.
+ * Behaviour: Go's encoding/json, decode.go.
+ */
+export function decode(schema: TSchema, value: JsonValue): object {
+  const decoder = new Decoder()
+  const decoded = decoder.read(schema, value, { path: [] }, undefined)
+  if (decoder.firstError !== undefined) throw decoder.firstError
+  return decoded ?? {}
+}
+
+/** Where the decoder is: for its error texts. */
+interface Place {
+  /** Name of the innermost struct; absent outside of any. */
+  readonly struct?: string
+  readonly path: readonly string[]
+}
+
+class Decoder {
+  /** Go decodes on after an error and reports the first. */
+  firstError: DecodeError | undefined
+
+  /** Undefined where the value is null, or has the wrong type. `previous`: what the member had before. */
+  read(schema: SchemaNode, value: JsonValue, place: Place, previous: unknown): unknown {
+    if (value === null) return undefined
+    if (schema.properties !== undefined) return this.#struct(schema, value, place, previous)
+    switch (schema.type) {
+      case 'string':
+        if (typeof value !== 'string') return this.#mismatch(schema, value, place)
+        return schema.format === 'byte' ? this.#bytes(value) : value
+      case 'boolean':
+        return typeof value === 'boolean' ? value : this.#mismatch(schema, value, place)
+      case 'integer':
+      case 'number':
+        return this.#number(schema, value, place)
+      case 'array':
+        return this.#array(schema, value, place)
+      case 'object':
+        return this.#map(schema, value, place, previous)
+      default:
+        return toPlain(value)
+    }
+  }
+
+  #struct(schema: SchemaNode, value: JsonValue, place: Place, previous: unknown): unknown {
+    if (!(value instanceof JsonObject)) return this.#mismatch(schema, value, place)
+    const found = new Map<string, unknown>(Object.entries(previous ?? {}))
+    const members = membersOf(schema)
+    for (const [givenName, memberValue] of value.members) {
+      const name = members.get(givenName) ?? members.get(givenName.toLowerCase())
+      const member = name === undefined ? undefined : schema.properties?.[name]
+      if (name === undefined || member === undefined) continue
+      const inner: Place = { path: [...place.path, name], ...(schema.title && { struct: schema.title }) }
+      const decoded = this.read(member, memberValue, inner, found.get(name))
+      if (decoded !== undefined) found.set(name, decoded)
+      else if (memberValue === null && isNullable(member)) found.delete(name)
+    }
+    const ordered = Object.keys(schema.properties ?? {}).filter((name) => found.has(name))
+    return Object.fromEntries(ordered.map((name) => [name, found.get(name)]))
+  }
+
+  #map(schema: SchemaNode, value: JsonValue, place: Place, previous: unknown): unknown {
+    if (!(value instanceof JsonObject)) return this.#mismatch(schema, value, place)
+    const item = itemOf(schema)
+    const entries = new Map<string, unknown>(Object.entries(previous ?? {}))
+    for (const [name, memberValue] of value.members) {
+      entries.set(name, this.read(item, memberValue, place, undefined) ?? zero(item))
+    }
+    return Object.fromEntries(entries)
+  }
+
+  #array(schema: SchemaNode, value: JsonValue, place: Place): unknown {
+    if (!Array.isArray(value)) return this.#mismatch(schema, value, place)
+    const items = schema.items ?? {}
+    return (value as readonly JsonValue[]).map(
+      (item) => this.read(items, item, place, undefined) ?? zero(items),
+    )
+  }
+
+  #number(schema: SchemaNode, value: JsonValue, place: Place): unknown {
+    if (!(value instanceof JsonNumber)) return this.#mismatch(schema, value, place)
+    const number = Number(value.text)
+    const fits =
+      schema.type === 'integer' ? isInRange(value.text, schema.format ?? 'int64') : Number.isFinite(number)
+    // -0 would come back as 0 and differ from what is stored.
+    return fits ? number + 0 : this.#mismatch(schema, value, place, `number ${value.text}`)
+  }
+
+  /** Kept as base64, in the one form that an encoder gives. */
+  #bytes(text: string): string | undefined {
+    const fault = base64Fault(text)
+    if (fault === undefined) return Buffer.from(text, 'base64').toString('base64')
+    this.firstError ??= new DecodeError(`illegal base64 data at input byte ${fault}`)
+    return undefined
+  }
+
+  #mismatch(schema: SchemaNode, value: JsonValue, place: Place, what = kindOf(value)): undefined {
+    const target =
+      place.struct === undefined
+        ? `Go value of type ${goType(schema)}`
+        : `Go struct field ${place.struct}.${place.path.join('.')} of type ${goType(schema)}`
+    this.firstError ??= new DecodeError(`json: cannot unmarshal ${what} into ${target}`)
+    return undefined
+  }
+}
+
+const memberNames = new WeakMap<SchemaNode, ReadonlyMap<string, string>>()
+
+/** A struct's members by their names in every case: exact ones first. */
+function membersOf(schema: SchemaNode): ReadonlyMap<string, string> {
+  let members = memberNames.get(schema)
+  if (members === undefined) {
+    const names = Object.keys(schema.properties ?? {})
+    members = new Map([
+      ...names.map((name) => [name.toLowerCase(), name] as const),
+      ...names.map((name) => [name, name] as const),
+    ])
+    memberNames.set(schema, members)
+  }
+  return members
+}
+
+/** In Go, null empties pointers, lists and maps, and leaves all else as it is. */
+function isNullable(schema: SchemaNode): boolean {
+  return schema.properties !== undefined || schema.type === 'array' || schema.type === 'object'
+}
+
+function itemOf({ additionalProperties }: SchemaNode): SchemaNode {
+  return typeof additionalProperties === 'object' ? additionalProperties : {}
+}
+
+/** What stands in a list or map where null was sent. */
+function zero(schema: SchemaNode): unknown {
+  if (schema.properties !== undefined) return {}
+  const zeros: Readonly<Record<string, unknown>> = {
+    string: '',
+    boolean: false,
+    integer: 0,
+    number: 0,
+    array: [],
+    object: {},
+  }
+  return zeros[schema.type ?? ''] ?? null
+}
+
+const ranges: Readonly<Record<string, readonly [min: bigint, max: bigint]>> = {
+  int: [-(2n ** 63n), 2n ** 63n - 1n],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint64: [0n, 2n ** 64n - 1n],
+  int32: [-(2n ** 31n), 2n ** 31n - 1n],
+  uint32: [0n, 2n ** 32n - 1n],
+  uint16: [0n, 2n ** 16n - 1n],
+}
+
+/** Go reads a whole number only where it is written as one: neither `1.0` nor `1e3`. */
+function isInRange(text: string, format: string): boolean {
+  if (!/^-?\d{1,20}$/.test(text)) return false
+  const value = BigInt(text)
+  const [min, max] = ranges[format] ?? [-(2n ** 63n), 2n ** 63n - 1n]
+  // "-0" is a syntax error for Go's unsigned types.
+  return value >= min && value <= max && !(min === 0n && text.startsWith('-'))
+}
+
+function kindOf(value: JsonValue): string {
+  if (typeof value === 'string') return 'string'
+  if (typeof value === 'boolean') return 'bool'
+  if (value instanceof JsonNumber) return 'number'
+  return value instanceof JsonObject ? 'object' : 'array'
+}
+
+/** Packages of the structs that are not in Docker's `swarm`. */
+const goPackages: Readonly<Record<string, string>> = {
+  CreateRequest: 'network',
+  IPAM: 'network',
+  IPAMConfig: 'network',
+  HealthConfig: 'container',
+  Ulimit: 'container',
+  Mount: 'mount',
+  BindOptions: 'mount',
+  VolumeOptions: 'mount',
+  ImageOptions: 'mount',
+  TmpfsOptions: 'mount',
+  ClusterOptions: 'mount',
+}
+
+function goType(schema: SchemaNode): string {
+  if (schema.properties !== undefined) {
+    const name = schema.title ?? 'struct'
+    return `${goPackages[name] ?? 'swarm'}.${name}`
+  }
+  switch (schema.type) {
+    case 'string':
+      return schema.format === 'byte' ? '[]uint8' : 'string'
+    case 'boolean':
+      return 'bool'
+    case 'integer':
+      return schema.format ?? 'int64'
+    case 'number':
+      return 'float64'
+    case 'array':
+      return `[]${goType(schema.items ?? {})}`
+    case 'object':
+      return `map[string]${goType(itemOf(schema))}`
+    default:
+      return 'interface {}'
+  }
+}
+
+function toPlain(value: JsonValue): unknown {
+  if (value instanceof JsonNumber) return Number(value.text)
+  if (value instanceof JsonObject) {
+    return Object.fromEntries(value.members.map(([name, member]) => [name, toPlain(member)]))
+  }
+  return Array.isArray(value) ? (value as readonly JsonValue[]).map(toPlain) : value
+}

@@ -1,0 +1,78 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { TSchema } from 'typebox'
+import { SwarmError } from '../model/errors.js'
+import type { RouteContext } from './context.js'
+import { checkContentType, decodeBody } from './decode/body.js'
+import { engineRoutes } from './engine.js'
+import { eventRoutes } from './events/index.js'
+import { checkVersionRange, isOlderThan, maxApiVersion } from './http/versions.js'
+import { networkRoutes } from './networks/index.js'
+import { nodeRoutes } from './nodes.js'
+import { configRoutes, secretRoutes } from './secrets.js'
+import { serviceRoutes } from './services/index.js'
+import { swarmRoutes } from './swarm.js'
+import { systemRoutes } from './system.js'
+import { taskRoutes } from './tasks.js'
+
+/**
+ * Docker's API: what all its routes have in common, and the routes. Paths come here without their version,
+ * which stands in `request.apiVersion`.
+ */
+export function dockerRoutes(app: FastifyInstance, context: RouteContext): void {
+  const { daemon } = context.backend
+
+  app.addHook('onRequest', async (request, reply) => {
+    context.events.attach()
+    const { raw } = reply
+    raw.setHeader('Api-Version', maxApiVersion)
+    raw.setHeader('Ostype', 'linux')
+    raw.setHeader('Server', `Docker/${daemon.version} (linux)`)
+    checkVersionRange(request.apiVersion)
+    checkSince(request)
+    raw.setHeader('Docker-Experimental', 'false')
+  })
+
+  // Bodies are read by the schemas of their routes, whatever their media type says.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addHook('preValidation', async (request) => {
+    if (request.routeOptions.schema?.body === undefined) return
+    const { body } = request
+    request.rawBody = Buffer.isBuffer(body) ? body : undefined
+    checkContentType(request.headers['content-type'] ?? '', (request.rawBody?.length ?? 0) > 0)
+  })
+  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    if (httpPart !== 'body') return (value: unknown) => ({ value })
+    return (body: unknown) => readBody(schema, body)
+  })
+  // Answers are encoded by `convert`; the schemas document them.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+
+  app.options('/*', { schema: { hide: true } }, (_request, reply) => reply.send())
+
+  systemRoutes(app, context)
+  swarmRoutes(app, context)
+  nodeRoutes(app, context)
+  serviceRoutes(app, context)
+  taskRoutes(app, context)
+  secretRoutes(app, context)
+  configRoutes(app, context)
+  networkRoutes(app, context)
+  eventRoutes(app, context)
+  engineRoutes(app, context)
+}
+
+function readBody(schema: TSchema, body: unknown): { value: unknown } | { error: Error } {
+  try {
+    return { value: decodeBody(schema, Buffer.isBuffer(body) ? body : undefined) }
+  } catch (error) {
+    return { error: error instanceof Error ? error : new Error(String(error)) }
+  }
+}
+
+function checkSince({ method, url, apiVersion, routeOptions }: FastifyRequest): void {
+  const { since } = routeOptions.config
+  if (since === undefined || !isOlderThan(apiVersion, since)) return
+  const [path = ''] = url.split('?')
+  throw new SwarmError('InvalidArgument', `${method} ${path} requires minimum API version ${since}`)
+}
