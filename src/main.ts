@@ -1,24 +1,26 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { loadConfig } from './daemon/config.js'
 import { runDaemon } from './daemon/daemon.js'
 import { OptionError, parseCommandLine, usage } from './daemon/options.js'
 
-/** The version in package.json. */
+/** The version in the package's `package.json`, however deep below it the compiled files lie. */
 function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }
   return version
 }
 
 try {
   const line = parseCommandLine(process.argv.slice(2))
-  if (line.action === 'help') console.log(usage())
-  else if (line.action === 'version') console.log(`skepd version ${packageVersion()}`)
-  else {
+  if (line.action === 'run') {
     const machine = { isRoot: process.getuid?.() === 0, environment: process.env }
     process.exitCode = await runDaemon(loadConfig(line.options, machine), packageVersion())
+  } else {
+    console.log(line.action === 'help' ? usage() : `skepd version ${packageVersion()}`)
   }
 } catch (error) {
   if (!(error instanceof OptionError)) throw error

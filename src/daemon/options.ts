@@ -173,7 +173,9 @@ export class OptionError extends Error {
 }
 
 export type CommandLine =
-  { readonly action: 'run'; readonly options: RawOptions } | { readonly action: 'help' | 'version' }
+  | { readonly action: 'run'; readonly options: RawOptions }
+  | { readonly action: 'help' }
+  | { readonly action: 'version' }
 
 /**
  * Reads flags as dockerd does.

@@ -3,17 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { certificateIdentity, parseCertificateDer, type NodeIdentity } from '../ca/index.js'
+import { peerIdentity, serverTlsOptions, type NodeCredentials, type NodeIdentity } from '../ca/index.js'
 import type { Env } from '../env/env.js'
 import { SwarmError, errorText } from '../model/errors.js'
 import { formatHostPort, type HostPort } from './addresses.js'
-
-/** Certificates of this node, in PEM. */
-export interface NodeTls {
-  readonly rootPem: string
-  readonly certPem: string
-  readonly keyPem: string
-}
 
 /** Takes over a WebSocket whose other end has proven who it is. */
 export type SocketHandler = (socket: WebSocket, identity: NodeIdentity, remoteAddress: string) => void
@@ -30,21 +23,32 @@ export class ClusterServer {
   readonly #clusterId: string
   readonly #handlers: ReadonlyMap<string, SocketHandler>
   readonly #server: Server
-  readonly #webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: maxMessageBytes })
+  readonly #webSockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: maxMessageBytes,
+  })
 
   /** @param handlers by path, such as `/session`. */
-  constructor(env: Env, clusterId: string, tls: NodeTls, handlers: ReadonlyMap<string, SocketHandler>) {
+  constructor(
+    env: Env,
+    clusterId: string,
+    credentials: NodeCredentials,
+    handlers: ReadonlyMap<string, SocketHandler>,
+  ) {
     this.#env = env
     this.#clusterId = clusterId
     this.#handlers = handlers
-    this.#server = createServer({ ...serverOptions(tls), requestCert: true, rejectUnauthorized: false })
+    this.#server = createServer(serverTlsOptions(credentials))
     this.#server.on('request', (_request, response) => {
       response.writeHead(404).end()
     })
     this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head)
     })
-    this.#server.on('tlsClientError', (error) => env.log.debug({ err: error.message }, 'TLS handshake failed'))
+    this.#server.on('tlsClientError', (error) =>
+      env.log.debug({ err: error.message }, 'TLS handshake failed'),
+    )
   }
 
   /**
@@ -65,8 +69,8 @@ export class ClusterServer {
   }
 
   /** Certificates that were renewed; connections that exist stay. */
-  setTls(tls: NodeTls): void {
-    this.#server.setSecureContext(serverOptions(tls))
+  setCredentials(credentials: NodeCredentials): void {
+    this.#server.setSecureContext(serverTlsOptions(credentials))
   }
 
   async close(): Promise<void> {
@@ -99,20 +103,14 @@ export class ClusterServer {
 
   /** @throws {SwarmError} PermissionDenied, Unauthenticated. */
   #authenticate(socket: TLSSocket): NodeIdentity {
-    const certificate = socket.getPeerCertificate()
-    if (!socket.authorized || certificate.raw === undefined) {
+    const identity = peerIdentity(socket)
+    if (identity === undefined)
       throw new SwarmError('PermissionDenied', 'a certificate of this swarm is needed')
-    }
-    const identity = certificateIdentity(parseCertificateDer(certificate.raw))
     if (identity.clusterId !== this.#clusterId) {
       throw new SwarmError('PermissionDenied', 'the certificate is of another swarm')
     }
     return identity
   }
-}
-
-function serverOptions({ rootPem, certPem, keyPem }: NodeTls) {
-  return { ca: rootPem, cert: certPem, key: keyPem, minVersion: 'TLSv1.2' as const }
 }
 
 function refuse(socket: Duplex, status: number, text: string): void {

@@ -16,7 +16,9 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
   { agent: [], manager: [] },
   { node: [] },
   { routes: [] },
-  { daemon: [], cli: [], 'app.ts': [], 'main.ts': ['app.ts', 'daemon'] },
+  { cli: [], 'app.ts': [] },
+  { daemon: [] },
+  { 'main.ts': [] },
 ]
 
 /** Lower layers that a folder must not see all the same. */

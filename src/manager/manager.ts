@@ -1,0 +1,163 @@
+import { allocatorLoop } from '../allocator/index.js'
+import { parseCertificate, tlsInfo } from '../ca/index.js'
+import { createControl } from '../control/index.js'
+import type { Control } from '../control/interface.js'
+import { Dispatcher } from '../dispatcher/index.js'
+import type { Env } from '../env/env.js'
+import { SwarmError, errorText } from '../model/errors.js'
+import type { LogOptions, LogSelector, TaskLogMessage } from '../model/logs.js'
+import type { Cluster, Node } from '../model/objects.js'
+import { orchestratorLoops } from '../orchestrator/index.js'
+import { schedulerLoop } from '../scheduler/index.js'
+import { LoopRunner } from '../store/loop.js'
+import type { CommitListener, Store, View } from '../store/store.js'
+import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
+
+/** What a manager needs of its member of the raft cluster. */
+export interface RaftMember {
+  /** Resolves when local reads show all that was committed before the call. */
+  readIndex(): Promise<void>
+  readonly leads: boolean
+}
+
+export const noLeaderText =
+  "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
+
+/** How long a read waits for a leader. Behaviour: moby daemon/cluster, swarmRequestTimeout. */
+const requestTimeoutMs = 20_000
+
+/**
+ * A manager: the replica of the cluster's objects, and, while this member leads, all that works on them.
+ */
+export class Manager {
+  readonly control: Control
+  readonly dispatcher: Dispatcher
+  readonly #env: Env
+  readonly #store: Store
+  readonly #raft: RaftMember
+  readonly #node: LeaderNode
+  readonly #newCluster: NewCluster | undefined
+  /** Leadership comes and goes faster than parts start and stop: one change after the other. */
+  #transitions: Promise<void> = Promise.resolve()
+  #loops: LoopRunner | undefined
+  #ready = false
+  #tlsInfo: ReturnType<typeof tlsInfo> | undefined
+  readonly #waitingForReady: (() => void)[] = []
+
+  constructor(
+    env: Env,
+    store: Store,
+    options: {
+      readonly raft: RaftMember
+      readonly node: LeaderNode
+      readonly newCluster: NewCluster | undefined
+      /** Name of the host engine's network that is called so. */
+      readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
+    },
+  ) {
+    this.#env = env
+    this.#store = store
+    this.#raft = options.raft
+    this.#node = options.node
+    this.#newCluster = options.newCluster
+    this.control = createControl(env, store, { findLocalNetwork: options.findLocalNetwork })
+    this.dispatcher = new Dispatcher(env, store, { managerId: options.node.id })
+  }
+
+  get view(): View {
+    return this.#store.view
+  }
+
+  /** Root rotation comes with the cluster's certificates. */
+  get rootRotationInProgress(): boolean {
+    return false
+  }
+
+  /** What `GET /swarm` shows of the root. */
+  get tlsInfo() {
+    const { certPem } = this.#cluster().rootCa
+    this.#tlsInfo =
+      this.#tlsInfo?.TrustRoot === certPem ? this.#tlsInfo : tlsInfo(certPem, parseCertificate(certPem))
+    return this.#tlsInfo
+  }
+
+  watch(listener: CommitListener): () => void {
+    return this.#store.watch(listener)
+  }
+
+  managerStatus(node: Node) {
+    if (node.managerAddr === undefined) return undefined
+    const leader = node.id === this.#node.id && this.#raft.leads
+    return { leader, reachability: 'reachable' as const, addr: node.managerAddr }
+  }
+
+  logs(selector: LogSelector, options: LogOptions, signal: AbortSignal): AsyncIterable<TaskLogMessage> {
+    return this.dispatcher.logs(selector, options, signal)
+  }
+
+  /**
+   * Resolves when reads of `view` show all that was committed before the call.
+   * @throws {SwarmError} Unknown when there is no leader.
+   */
+  async readBarrier(): Promise<void> {
+    try {
+      await this.#raft.readIndex()
+    } catch (error) {
+      throw new SwarmError('Unknown', `rpc error: code = Unknown desc = ${noLeaderText}`, { cause: error })
+    }
+  }
+
+  /** Resolves when a leader has set the cluster up, so that requests can be answered. */
+  ready(): Promise<void> {
+    if (this.#ready) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const cancel = this.#env.after(requestTimeoutMs, () => reject(new SwarmError('Unknown', noLeaderText)))
+      this.#waitingForReady.push(() => {
+        cancel()
+        resolve()
+      })
+    })
+  }
+
+  /** Told by raft whenever this member starts or stops to lead. */
+  onLeadership(leads: boolean): void {
+    if (!leads) this.#store.leadershipLost()
+    this.#transitions = this.#transitions.then(() => (leads ? this.#startLeading() : this.#stopLeading()))
+  }
+
+  async stop(): Promise<void> {
+    this.#transitions = this.#transitions.then(() => this.#stopLeading())
+    await this.#transitions
+  }
+
+  #cluster(): Cluster {
+    const [cluster] = this.#store.view.clusters.list()
+    if (cluster === undefined) throw new SwarmError('Unknown', noLeaderText)
+    return cluster
+  }
+
+  async #startLeading(): Promise<void> {
+    if (this.#loops !== undefined || !this.#raft.leads) return
+    try {
+      await bootstrap(this.#env, this.#store, this.#newCluster, this.#node)
+    } catch (error) {
+      // Leadership went while it was taken up; whoever leads now does the same.
+      this.#env.log.warn({ err: errorText(error) }, 'could not take up leadership')
+      return
+    }
+    this.#loops = new LoopRunner(this.#env, this.#store, [...orchestratorLoops, allocatorLoop, schedulerLoop])
+    this.#loops.start()
+    this.dispatcher.start()
+    this.#ready = true
+    for (const resolve of this.#waitingForReady.splice(0)) resolve()
+    this.#env.log.info({ node: this.#node.id }, 'this manager leads the swarm')
+  }
+
+  async #stopLeading(): Promise<void> {
+    if (this.#loops === undefined) return
+    const loops = this.#loops
+    this.#loops = undefined
+    this.#ready = false
+    await Promise.all([loops.stop(), this.dispatcher.stop()])
+  }
+}

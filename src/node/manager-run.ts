@@ -1,0 +1,164 @@
+import type { KeyReadWriter, NodeIdentity } from '../ca/index.js'
+import { DatabaseThread, Sealer } from '../db/index.js'
+import type { Env } from '../env/env.js'
+import { SwarmError, clusterError, errorText } from '../model/errors.js'
+import { Manager, noLeaderText } from '../manager/manager.js'
+import {
+  NotLeaderError,
+  RaftDriver,
+  SqliteLog,
+  noTransport,
+  raftLogSchema,
+  type StateMachine,
+} from '../raft/index.js'
+import { ObjectPersistence, loadObjects, objectSchema } from '../store/persistence.js'
+import { Store } from '../store/store.js'
+import type { Founding } from './founding.js'
+import type { NodeState, SwarmDirectory } from './state-file.js'
+
+/**
+ * The manager's half of a node: database, log, store and what works on them, joined here because raft and
+ * store know nothing of each other.
+ */
+export class ManagerRun {
+  readonly manager: Manager
+  readonly #db: DatabaseThread
+  readonly #raft: RaftDriver
+  readonly #persistence: ObjectPersistence
+
+  private constructor(
+    manager: Manager,
+    db: DatabaseThread,
+    raft: RaftDriver,
+    persistence: ObjectPersistence,
+  ) {
+    this.manager = manager
+    this.#db = db
+    this.#raft = raft
+    this.#persistence = persistence
+  }
+
+  /** @throws {SwarmError} Internal when the database is damaged or does not fit the key. */
+  static async start(
+    env: Env,
+    host: ManagerHost,
+    directory: SwarmDirectory,
+    start: ManagerStart,
+  ): Promise<ManagerRun> {
+    const { dataKey } = start.keys
+    if (dataKey === undefined)
+      throw new SwarmError('Internal', 'the key file of this manager holds no data key')
+    const sealer = Sealer.of(dataKey.key, dataKey.id)
+    const db = await DatabaseThread.open(directory.managerDatabase, {
+      schema: [...raftLogSchema, ...objectSchema],
+      log: env.log,
+    })
+    try {
+      return await ManagerRun.#startOn(env, host, db, sealer, start)
+    } catch (error) {
+      await db.close()
+      throw error
+    }
+  }
+  static async #startOn(
+    env: Env,
+    host: ManagerHost,
+    db: DatabaseThread,
+    sealer: Sealer,
+    { state, identity, keys, founding }: ManagerStart,
+  ): Promise<ManagerRun> {
+    const stored = await loadObjects(db, sealer)
+    // The store proposes to the log and the log applies to the store: the log comes second.
+    const log: { raft?: RaftDriver } = {}
+    const store = new Store(env, {
+      propose: (data) => {
+        if (log.raft === undefined) throw new SwarmError('Unavailable', noLeaderText)
+        return propose(log.raft, data)
+      },
+    })
+    if (stored.appliedIndex > 0) store.restore(stored.appliedIndex, stored.objects)
+    const manager = new Manager(env, store, {
+      raft: {
+        readIndex: () => log.raft?.readIndex() ?? Promise.reject(new Error('the log is not open yet')),
+        get leads() {
+          return log.raft?.leadership.isLeader ?? false
+        },
+      },
+      node: {
+        id: identity.nodeId,
+        availability: founding?.availability ?? 'active',
+        managerAddr: state.advertiseAddr,
+        certificate: { role: 'manager', status: 'issued', certificatePem: keys.credentials.certificatePem },
+      },
+      newCluster: founding?.newCluster,
+      findLocalNetwork: host.findLocalNetwork,
+    })
+    const raft = await RaftDriver.start(env, {
+      id: memberId(state),
+      storage: new SqliteLog(db, sealer),
+      stateMachine: singleMemberStateMachine(store),
+      transport: noTransport,
+      ...(founding === undefined ? {} : { bootstrap: { context: identity.nodeId } }),
+      onFatal: (error) => stopProcess(env, error),
+    })
+    log.raft = raft
+    const persistence = new ObjectPersistence(env, db, sealer, store, (index) => {
+      raft.compactTo(index).catch((error: unknown) => {
+        env.log.warn({ err: errorText(error) }, 'could not cut the log off; it is tried again later')
+      })
+    })
+    raft.onLeadershipChange(({ isLeader }) => manager.onLeadership(isLeader))
+    if (raft.leadership.isLeader) manager.onLeadership(true)
+    return new ManagerRun(manager, db, raft, persistence)
+  }
+
+  async stop(): Promise<void> {
+    await this.manager.stop()
+    await this.#raft.stop()
+    await this.#persistence.stop()
+    await this.#db.close()
+  }
+}
+
+interface ManagerHost {
+  readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
+}
+
+interface ManagerStart {
+  readonly keys: KeyReadWriter
+  readonly state: NodeState
+  readonly identity: NodeIdentity
+  readonly founding?: Founding
+}
+
+function memberId({ raftMemberId }: NodeState): string {
+  if (raftMemberId === undefined) throw new SwarmError('Internal', 'the node state names no raft member')
+  return raftMemberId
+}
+
+function propose(raft: RaftDriver, data: Uint8Array): number {
+  try {
+    return raft.propose(data)
+  } catch (error) {
+    if (error instanceof NotLeaderError) throw clusterError('Unknown', noLeaderText, { cause: error })
+    throw error
+  }
+}
+
+/** With one member nobody lags, so nobody ever needs a snapshot. */
+function singleMemberStateMachine(store: Store): StateMachine {
+  return {
+    appliedIndex: store.appliedIndex,
+    apply: (index, _term, data) => store.apply(index, data),
+    snapshot: () => {
+      throw new Error('a single member sends no snapshots')
+    },
+    restore: () => Promise.reject(new Error('a single member takes no snapshots')),
+  }
+}
+
+/** Going on could acknowledge what is not on disk, or make members differ. */
+function stopProcess(env: Env, error: Error): void {
+  env.log.error({ err: error.message }, 'this manager cannot go on')
+  throw error
+}
