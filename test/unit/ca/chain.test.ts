@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseCertificate } from '../../../src/ca/certificate.js'
+import { parseCertificate, type Certificate } from '../../../src/ca/certificate.js'
 import { verifyChain } from '../../../src/ca/chain.js'
-import { createSigner } from '../../../src/ca/issue.js'
+import { createSigner, crossSign } from '../../../src/ca/issue.js'
 import { privateKeyPem } from '../../../src/ca/keys.js'
 import { SimulatedEnv } from '../../lib/simulated-env.js'
 import { newNode, newRoot } from './helpers.js'
@@ -44,6 +44,27 @@ test('a node cannot issue certificates with its own key', () => {
   assert.throws(() => verifyChain(leaf, { ...options, intermediates: [rogue.certificate] }), {
     fault: 'untrusted',
   })
+})
+
+test('each mark of a CA counts by itself', () => {
+  const env = new SimulatedEnv()
+  const root = newRoot(env)
+  const middle = newRoot(env)
+  const crossSigned = parseCertificate(crossSign(root, middle.certificate))
+  const leaf = parseCertificate(newNode(env, middle).certificatePem)
+  const through = (change: Partial<Certificate>, rootChange: Partial<Certificate> = {}) =>
+    verifyChain(leaf, {
+      roots: [{ ...root.certificate, ...rootChange }],
+      intermediates: [{ ...crossSigned, ...change }],
+      nowMs: env.nowMs(),
+    })
+  assert.equal(through({}).length, 3)
+  assert.equal(through({ keyUsage: undefined, maxPathLength: 0 }, { maxPathLength: 1 }).length, 3)
+  for (const change of [{ isCa: false }, { keyUsage: new Set([0, 2]) }]) {
+    assert.throws(() => through(change), { fault: 'untrusted' })
+    assert.throws(() => through({}, change), { fault: 'untrusted' })
+  }
+  assert.throws(() => through({}, { maxPathLength: 0 }), { fault: 'untrusted' })
 })
 
 test('a changed certificate does not verify', () => {

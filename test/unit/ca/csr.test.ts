@@ -28,12 +28,12 @@ test('a request is refused unless its own key signed it', () => {
   assert.throws(() => parseCsr('nonsense'), { code: 'InvalidArgument' })
 })
 
-test('openssl verifies our requests, and we its own', { skip: withoutOpenssl }, async (t) => {
+test('openssl verifies our requests, and we its own', { skip: withoutOpenssl }, (t) => {
   const folder = temporaryFolder(t)
   const ours = join(folder, 'ours.csr')
   writeFileSync(ours, createCsr(generateKey()))
   assert.match(openssl('req', '-in', ours, '-noout', '-verify').output, /verify OK/)
-  const keys = { rsa: await rsaKey(2048), p384: await ecKey('P-384'), p256: generateKey() }
+  const keys = { rsa: rsaKey(2048), p384: ecKey('P-384'), p256: generateKey() }
   for (const [name, key] of Object.entries(keys)) {
     const keyPath = join(folder, `${name}.key`)
     writeFileSync(keyPath, privateKeyPem(key))
@@ -42,9 +42,9 @@ test('openssl verifies our requests, and we its own', { skip: withoutOpenssl }, 
   }
 })
 
-test('weak keys are refused', { skip: withoutOpenssl }, async (t) => {
+test('weak keys are refused', { skip: withoutOpenssl }, (t) => {
   const keyPath = join(temporaryFolder(t), 'weak.key')
-  writeFileSync(keyPath, privateKeyPem(await rsaKey(1024)))
+  writeFileSync(keyPath, privateKeyPem(rsaKey(1024)))
   const csr = openssl('req', '-new', '-key', keyPath, '-subj', '/CN=x')
   assert.throws(() => parseCsr(csr.output), /unsupported RSA key size: 1024/)
 })

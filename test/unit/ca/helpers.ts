@@ -1,10 +1,9 @@
-import { generateKeyPair, type KeyObject } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { promisify } from 'node:util'
 import type { Env } from '../../../src/env/env.js'
 import { createSigner, type Signer } from '../../../src/ca/index.js'
 import { createRootCa, DEFAULT_NODE_EXPIRY_MS, issueNodeCertificate } from '../../../src/ca/issue.js'
@@ -35,14 +34,18 @@ export function newNode(
   return { key, certificatePem, rootPem: signer.certificate.pem }
 }
 
-const generate = promisify(generateKeyPair)
+// By way of PEM, as `generateKey` goes by way of DER, and for its reason.
+const privateKeyEncoding = { type: 'pkcs8', format: 'pem' } as const
+const publicKeyEncoding = { type: 'spki', format: 'pem' } as const
 
-export async function rsaKey(modulusLength: number): Promise<KeyObject> {
-  return (await generate('rsa', { modulusLength })).privateKey
+export function rsaKey(modulusLength: number): KeyObject {
+  const options = { modulusLength, privateKeyEncoding, publicKeyEncoding }
+  return createPrivateKey(generateKeyPairSync('rsa', options).privateKey)
 }
 
-export async function ecKey(namedCurve: string): Promise<KeyObject> {
-  return (await generate('ec', { namedCurve })).privateKey
+export function ecKey(namedCurve: string): KeyObject {
+  const options = { namedCurve, privateKeyEncoding, publicKeyEncoding }
+  return createPrivateKey(generateKeyPairSync('ec', options).privateKey)
 }
 
 export function temporaryFolder(t: TestContext): string {

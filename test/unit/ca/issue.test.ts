@@ -109,15 +109,15 @@ test('openssl accepts the chain', { skip: withoutOpenssl }, (t) => {
   assert.match(output, /DNS:swarm-manager, DNS:node1, DNS:swarm-ca\n/)
 })
 
-test('imported roots of every accepted kind sign nodes', { skip: withoutOpenssl }, async (t) => {
+test('imported roots of every accepted kind sign nodes', { skip: withoutOpenssl }, (t) => {
   const folder = temporaryFolder(t)
   // A minute ahead, since openssl dates the roots with the machine's clock while this one stands still.
   const env = new SimulatedEnv(1, { startMs: Date.now() + 60_000 })
   const keys = {
-    rsa: await rsaKey(2048),
-    p256: await ecKey('P-256'),
-    p384: await ecKey('P-384'),
-    p521: await ecKey('P-521'),
+    rsa: rsaKey(2048),
+    p256: ecKey('P-256'),
+    p384: ecKey('P-384'),
+    p521: ecKey('P-521'),
   }
   for (const [name, key] of Object.entries(keys)) {
     const keyPath = join(folder, `${name}.key`)
@@ -147,10 +147,10 @@ test('imported roots of every accepted kind sign nodes', { skip: withoutOpenssl 
   }
 })
 
-test('a weak or foreign key is refused as a root', async () => {
+test('a weak or foreign key is refused as a root', () => {
   const env = new SimulatedEnv()
   const { certPem } = createRootCa(env)
-  const weak = privateKeyPem(await rsaKey(1024))
+  const weak = privateKeyPem(rsaKey(1024))
   assert.throws(() => createSigner(certPem, weak), /unsupported RSA key size: 1024 bits/)
   const other = createRootCa(env).keyPem
   assert.throws(() => createSigner(certPem, other), /^SwarmError: certificate key mismatch$/)
