@@ -178,9 +178,11 @@ export class SimContainer {
       return
     }
     if (this.state !== 'running') return
-    this.signal(this.make.stopSignal)
+    const ended = this.ended()
+    // First the timer: the signal may end the container, and with it all its timers.
     if (timeout >= 0) this.#after(timeout * 1000, () => this.signal('SIGKILL'))
-    await this.ended()
+    this.signal(this.make.stopSignal)
+    await ended
     this.#emit('stop')
   }
 
