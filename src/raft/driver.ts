@@ -2,7 +2,8 @@ import type { Env } from '../env/env.js'
 import type { Logger } from '../env/log.js'
 import {
   encodeChange,
-  findMember,
+  InvariantError,
+  mayLead,
   NotLeaderError,
   RaftCore,
   type Entry,
@@ -504,6 +505,9 @@ export class RaftDriver {
 
   #sendSnapshot(message: MessageOf<'snapshot'>): void {
     const { to } = message
+    if (message.snapshot.index !== this.#appliedIndex) {
+      throw new InvariantError(`snapshot ${message.snapshot.index} of a state at ${this.#appliedIndex}`)
+    }
     const report = (delivered: boolean) => {
       if (this.#stopped) return
       this.#core.reportSnapshot(to, delivered)
@@ -586,9 +590,11 @@ export class RaftDriver {
   }
 
   #bestSuccessor(): MemberId | undefined {
-    const candidates = this.#core.followers
-      .filter(([id]) => findMember(this.#core.membership, id)?.kind === 'voter')
-      .map(([id, { match, recentActive }]) => ({ id, score: recentActive ? match : -1 }))
+    const followers = new Map(this.#core.followers)
+    const candidates = this.#core.membership.members.filter(mayLead).flatMap(({ id }) => {
+      const follower = followers.get(id)
+      return follower === undefined ? [] : [{ id, score: follower.recentActive ? follower.match : -1 }]
+    })
     candidates.sort((a, b) => b.score - a.score)
     return candidates[0]?.id
   }

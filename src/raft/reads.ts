@@ -8,7 +8,6 @@ export class NoLeaderError extends Error {
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
-  readonly sinceTick: number
 }
 
 /** What the reads need of the core. */
@@ -38,7 +37,7 @@ export class PendingReads {
   }
 
   add(): Promise<void> {
-    return new Promise((resolve, reject) => this.#unsent.push({ resolve, reject, sinceTick: this.#tick }))
+    return new Promise((resolve, reject) => this.#unsent.push({ resolve, reject }))
   }
 
   /** Asks for everything that came since the last call. */

@@ -3,6 +3,7 @@ export {
   emptyMembership,
   encodeChange,
   findMember,
+  mayLead,
   voterIds,
   type Member,
   type MemberKind,

@@ -1,5 +1,5 @@
 import type { RaftLog } from './log.js'
-import { findMember, quorumOf, voterIds, type MembershipHistory } from './membership.js'
+import { findMember, mayLead, quorumOf, voterIds, type MembershipHistory } from './membership.js'
 import { Progress, type FlowLimits } from './progress.js'
 import type { Rules } from './rules.js'
 import {
@@ -233,7 +233,7 @@ export class Leader {
   startTransfer(id: MemberId): void {
     const member = findMember(this.#ctx.members.current, id)
     const progress = this.#progress.get(id)
-    if (member?.kind !== 'voter' || progress === undefined) {
+    if (member === undefined || !mayLead(member) || progress === undefined) {
       throw new NotLeaderError(this.#ctx.id, `leadership cannot be handed to ${id}: it is no other voter`)
     }
     this.#transferee = id
@@ -252,7 +252,7 @@ export class Leader {
   /** On the way out: lets the voter with the longest log take over without waiting for its timer. */
   nominateSuccessor(): void {
     let best: { id: MemberId; match: number } | undefined
-    for (const id of voterIds(this.#ctx.members.current)) {
+    for (const { id } of this.#ctx.members.current.members.filter(mayLead)) {
       const match = this.#progress.get(id)?.match
       if (match !== undefined && (best === undefined || match > best.match)) best = { id, match }
     }
