@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
-import { sleep, type Env } from '../env/env.js'
+import type { Env } from '../env/env.js'
 import type { Executor } from '../executor/interface.js'
 import { errorText } from '../model/errors.js'
 import type { NodeDescription } from '../model/spec/index.js'
-import type { Connection, ManagerMessage, SessionMessage } from '../wire/index.js'
+import type { AssignmentsMessage, Connection, ManagerMessage, SessionMessage } from '../wire/index.js'
+import { withDeadline } from './deadline.js'
 import { LogPublisher } from './log-publisher.js'
 import { Reporter } from './reporter.js'
 import { SessionClient } from './session-client.js'
@@ -28,8 +29,15 @@ export interface AgentOptions {
   readonly onRemoved?: (reason: string) => void
 }
 
+interface Parts {
+  readonly db: TaskStorage
+  readonly worker: Worker
+  readonly session: SessionClient
+}
+
 /** How often the agent looks whether the node offers something else. Behaviour: moby/swarmkit agent/agent.go. */
 const describeEveryMs = 20_000
+const applyRetryMs = 1000
 /** How long an orderly end waits for the managers to take the last statuses. */
 const lastReportMs = 1000
 /** How long tasks have to stop when the node leaves; then their containers are removed by force. */
@@ -44,7 +52,7 @@ export class Agent {
   readonly #env: Env
   readonly #options: AgentOptions
   readonly #reporter: Reporter
-  #parts: { readonly db: TaskStorage; readonly worker: Worker; readonly session: SessionClient } | undefined
+  #parts: Parts | undefined
   #logs: LogPublisher | undefined
   #cancelDescribe: () => void = () => undefined
   #description: NodeDescription = {}
@@ -78,7 +86,7 @@ export class Agent {
     const session = new SessionClient(this.#env, dial, this.#description, {
       onSession: (message) => this.#options.onSession?.(message),
       onOpen: () => this.#reporter.connected((message) => session.send(message)),
-      onAssignments: (message) => void worker.apply(message),
+      onAssignments: (message) => this.#apply(worker, session, message),
       onMessage: (message) => this.#onMessage(message),
       onLost: () => {
         this.#reporter.disconnected()
@@ -95,37 +103,35 @@ export class Agent {
 
   /** Ends the agent in order. Containers go on, and are taken up again by the next `start`. */
   stop(): Promise<void> {
-    this.#stopped ??= this.#end(({ worker }) => worker.close())
+    this.#stopped ??= this.#end(
+      () => Promise.resolve(),
+      ({ worker }) => worker.close(),
+    )
     return this.#stopped
   }
 
   /** The node leaves the swarm: its tasks stop, which the managers are told, and their containers go. */
   leave(): Promise<void> {
-    this.#stopped ??= this.#end(async ({ worker }) => {
-      await worker.removeAll(this.#deadline(leaveRemoveMs))
-    }, true)
+    this.#stopped ??= this.#end(
+      async ({ worker, session }) => {
+        session.send({ type: 'leave' })
+        await withDeadline(this.#env, leaveStopMs, (signal) => worker.shutdown(signal))
+      },
+      ({ worker }) => withDeadline(this.#env, leaveRemoveMs, (signal) => worker.removeAll(signal)),
+    )
     return this.#stopped
   }
 
-  async #end(endWorker: (parts: { worker: Worker }) => Promise<void>, isLeaving = false): Promise<void> {
+  async #end(before: (parts: Parts) => Promise<void>, after: (parts: Parts) => Promise<void>): Promise<void> {
     if (this.#parts === undefined) return
-    const { db, worker, session } = this.#parts
+    const { session, db } = this.#parts
     this.#cancelDescribe()
     this.#logs?.reset()
-    if (isLeaving) {
-      session.send({ type: 'leave' })
-      await worker.shutdown(this.#deadline(leaveStopMs))
-    }
-    if (session.isOpen) await Promise.race([this.#reporter.idle(), sleep(this.#env, lastReportMs)])
+    await before(this.#parts)
+    if (session.isOpen) await withDeadline(this.#env, lastReportMs, (signal) => this.#reporter.idle(signal))
     await session.stop()
-    await endWorker({ worker })
+    await after(this.#parts)
     await db.close()
-  }
-
-  #deadline(delayMs: number): AbortSignal {
-    const abort = new AbortController()
-    this.#env.after(delayMs, () => abort.abort(new Error('the time is up')))
-    return abort.signal
   }
 
   #onMessage(
@@ -147,6 +153,17 @@ export class Agent {
       default:
         message satisfies never
     }
+  }
+
+  /** What could not be stored is asked for again, all of it: the chain of sets has a gap now. */
+  #apply(worker: Worker, session: SessionClient, message: AssignmentsMessage): void {
+    worker.apply(message).catch((error: unknown) => {
+      this.#env.log.error(
+        { err: errorText(error) },
+        'assignments could not be taken; they are asked for again',
+      )
+      this.#env.after(applyRetryMs, () => session.resync())
+    })
   }
 
   async #describe(): Promise<NodeDescription> {

@@ -63,10 +63,11 @@ export class Reporter {
     this.#schedule()
   }
 
-  /** Resolves when everything is acknowledged. */
-  idle(): Promise<void> {
+  /** Resolves when everything is acknowledged, or with `signal`. */
+  idle(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       this.#waiters.push(resolve)
+      signal.addEventListener('abort', () => resolve(), { once: true })
       this.#settle()
     })
   }

@@ -40,6 +40,14 @@ interface Live {
   /** The assignment set that this node has; undefined = a complete one is awaited. */
   position: number | undefined
   cancelTimer: () => void
+  /** Ends the session from this side. */
+  readonly give: (code: number, reason: string) => void
+}
+
+interface End {
+  readonly wasOpen: boolean
+  readonly code: number
+  readonly reason: string
 }
 
 /**
@@ -53,6 +61,8 @@ export class SessionClient {
   readonly #stopping = new AbortController()
   #description: NodeDescription
   #live: Live | undefined
+  /** Ends what is under way: a connection that is being made, or the session on it. */
+  #cancelConnect: (() => void) | undefined
   #running: Promise<void> | undefined
 
   constructor(
@@ -83,7 +93,7 @@ export class SessionClient {
   /** Ends the session in order. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the agent stops'))
-    this.#live?.connection.close(CloseCode.GoingAway, 'the agent stops')
+    this.#cancelConnect?.()
     await this.#running
   }
 
@@ -94,6 +104,13 @@ export class SessionClient {
 
   sendFrame(frame: Uint8Array): void {
     if (this.#live?.isOpen === true) this.#live.connection.send(frame)
+  }
+
+  /** Asks for everything that is assigned to this node. */
+  resync(): void {
+    if (this.#live?.isOpen !== true) return
+    this.#live.position = undefined
+    this.send({ type: 'resync' })
   }
 
   /** What the node offers has changed. */
@@ -122,55 +139,62 @@ export class SessionClient {
   }
 
   /** One session from its connection to its end. @throws when none came about. */
-  async #session(): Promise<{ wasOpen: boolean; code: number; reason: string }> {
+  async #session(): Promise<End> {
     const connection = await this.#connect()
-    if (this.#stopping.signal.aborted) connection.close(CloseCode.GoingAway, 'the agent stops')
-    const live: Live = { connection, isOpen: false, position: undefined, cancelTimer: () => undefined }
-    this.#live = live
     return new Promise((resolve) => {
-      let wasOpen = false
+      const live: Live = {
+        connection,
+        isOpen: false,
+        position: undefined,
+        cancelTimer: () => undefined,
+        give: (code, reason) => {
+          connection.close(code, reason)
+          // Who closes does not wait for the other side: it may be gone.
+          end(code, reason)
+        },
+      }
       const end = (code: number, reason: string) => {
         if (this.#live !== live) return
-        wasOpen = live.isOpen
+        const wasOpen = live.isOpen
         live.isOpen = false
         live.cancelTimer()
         this.#live = undefined
         if (wasOpen) this.#listener.onLost()
         resolve({ wasOpen, code, reason })
       }
-      // Who closes does not wait for the other side: it may be gone.
-      const give = (code: number, reason: string) => {
-        connection.close(code, reason)
-        end(code, reason)
+      this.#live = live
+      this.#cancelConnect = () => live.give(CloseCode.GoingAway, 'the agent stops')
+      if (this.#stopping.signal.aborted) {
+        this.#cancelConnect()
+        return
       }
       connection.onClose(end)
-      this.#stopping.signal.addEventListener('abort', () => give(CloseCode.GoingAway, 'the agent stops'), {
-        once: true,
-      })
-      this.#await(live, give, 'the manager does not answer the greeting')
-      connection.onMessage((data) => {
-        if (this.#live !== live) return
-        try {
-          const message = typeof data === 'string' ? decodeManagerMessage(data) : undefined
-          if (message !== undefined) this.#receive(live, message, give)
-        } catch (error) {
-          if (!(error instanceof SwarmError)) throw error
-          give(CloseCode.BadMessage, error.message)
-        }
-      })
+      this.#await(live, 'the manager does not answer the greeting')
+      connection.onMessage((data) => this.#take(live, data))
       const hello: AgentMessage = { type: 'hello', protocol: protocolVersion, description: this.#description }
       connection.send(encodeMessage(hello))
     })
   }
 
-  #receive(live: Live, message: ManagerMessage, give: (code: number, reason: string) => void): void {
+  #take(live: Live, data: string | Buffer): void {
+    if (this.#live !== live) return
+    try {
+      const message = typeof data === 'string' ? decodeManagerMessage(data) : undefined
+      if (message !== undefined) this.#receive(live, message)
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      live.give(CloseCode.BadMessage, error.message)
+    }
+  }
+
+  #receive(live: Live, message: ManagerMessage): void {
     switch (message.type) {
       case 'session':
-        this.#opened(live, message, give)
+        this.#opened(live, message)
         break
       case 'heartbeat':
         live.cancelTimer()
-        live.cancelTimer = this.#env.after(message.periodMs, () => this.#beat(live, give))
+        live.cancelTimer = this.#env.after(message.periodMs, () => this.#beat(live))
         break
       case 'assignments':
         this.#assign(live, message)
@@ -180,57 +204,54 @@ export class SessionClient {
     }
   }
 
-  #opened(live: Live, message: SessionMessage, give: (code: number, reason: string) => void): void {
+  #opened(live: Live, message: SessionMessage): void {
     const isNew = !live.isOpen
     live.isOpen = true
     this.#listener.onSession(message)
     if (!isNew) return
-    this.#beat(live, give)
+    this.#beat(live)
     this.#listener.onOpen()
   }
 
   #assign(live: Live, message: AssignmentsMessage): void {
     if (message.kind === 'incremental' && message.appliesTo !== live.position) {
       // Asked once: what comes before the complete set is of no use.
-      if (live.position !== undefined) this.send({ type: 'resync' })
-      live.position = undefined
+      if (live.position !== undefined) this.resync()
       return
     }
     live.position = message.resultsIn
     this.#listener.onAssignments(message)
   }
 
-  #beat(live: Live, give: (code: number, reason: string) => void): void {
+  #beat(live: Live): void {
     live.connection.send(encodeMessage({ type: 'heartbeat' }))
-    this.#await(live, give, 'the manager is silent')
+    this.#await(live, 'the manager is silent')
   }
 
-  #await(live: Live, give: (code: number, reason: string) => void, text: string): void {
+  #await(live: Live, text: string): void {
     live.cancelTimer()
-    live.cancelTimer = this.#env.after(answerTimeoutMs, () => give(CloseCode.Silent, text))
+    live.cancelTimer = this.#env.after(answerTimeoutMs, () => live.give(CloseCode.Silent, text))
   }
 
   /** A connection that comes too late is closed again. */
   #connect(): Promise<Connection> {
     return new Promise((resolve, reject) => {
       let isLate = false
-      const giveUp = (error: Error) => {
+      const giveUp = (text: string) => {
         isLate = true
-        cancel()
-        reject(error)
+        cancelTimer()
+        reject(new Error(text))
       }
-      const cancel = this.#env.after(answerTimeoutMs, () => giveUp(new Error('no manager answers')))
-      this.#stopping.signal.addEventListener('abort', () => giveUp(new Error('the agent stops')), {
-        once: true,
-      })
+      const cancelTimer = this.#env.after(answerTimeoutMs, () => giveUp('no manager answers'))
+      this.#cancelConnect = () => giveUp('the agent stops')
       this.#dial().then(
         (connection) => {
-          cancel()
+          cancelTimer()
           if (isLate) connection.close(CloseCode.GoingAway, 'too late')
           else resolve(connection)
         },
         (error: unknown) => {
-          cancel()
+          cancelTimer()
           reject(error)
         },
       )

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Env } from '../env/env.js'
 import { sleep } from '../env/env.js'
 import { TaskError, type AssignedTask, type Controller } from '../executor/interface.js'
@@ -79,11 +80,15 @@ export class TaskManager {
 
   /** A newer version of the task. What is desired never goes back. */
   update(task: AssignedTask): void {
+    const known = this.#task
     const desiredState =
       task.desiredState < this.#task.desiredState ? this.#task.desiredState : task.desiredState
     this.#task = { ...task, desiredState }
+    if (isSameTask(known, this.#task)) return
     this.#isUpdated = true
-    if (!isSameStep(this.#step, this.#nextStep()))
+    // Waiting can be taken up again at any time; all else goes on while it is still what is wanted.
+    const isWaiting = this.#step.kind === 'act' && this.#step.action === 'wait'
+    if (isWaiting || !isSameStep(this.#step, this.#nextStep()))
       this.#abort.abort(new Error('the task is to do something else'))
     this.#wake?.()
   }
@@ -252,6 +257,13 @@ export class TaskManager {
     this.#host.onStatus(this.#task.id, this.#status)
     for (const look of this.#watchers) look()
   }
+}
+
+/** Whether nothing changed that a controller could want to know. */
+function isSameTask(a: AssignedTask, b: AssignedTask): boolean {
+  const { status: _statusA, version: _versionA, ...partsA } = a
+  const { status: _statusB, version: _versionB, ...partsB } = b
+  return isDeepStrictEqual(partsA, partsB)
 }
 
 function cut(text: string): string {

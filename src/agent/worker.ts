@@ -80,14 +80,11 @@ export class Worker implements TaskManagerHost {
     await this.#removeLeftovers()
   }
 
-  /** Applies an assignment set; sets must come in their order. Never rejects. */
+  /** Applies an assignment set; sets must come in their order. Rejects when it could not be stored. */
   apply(message: AssignmentsMessage): Promise<void> {
-    this.#applying = this.#applying.then(() =>
-      this.#apply(message).catch((error: unknown) => {
-        this.#env.log.error({ err: errorText(error) }, 'assignments could not be taken')
-      }),
-    )
-    return this.#applying
+    const applied = this.#applying.then(() => this.#apply(message))
+    this.#applying = applied.catch(() => undefined)
+    return applied
   }
 
   /** Stops stepping; all containers stay as they are. */

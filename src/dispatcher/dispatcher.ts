@@ -126,7 +126,8 @@ class Term implements SessionHost {
   }
 
   accept(connection: Connection, { nodeId }: PeerIdentity, addr: string): void {
-    this.#connections.add(new Session(this.#env, this.#store.view, this, { connection, nodeId, addr }))
+    const session = new Session(this.#env, this.#store.view, this, { connection, nodeId, addr })
+    if (!session.isClosed) this.#connections.add(session)
   }
 
   onMessage(session: Session, message: AgentMessage): void {

@@ -36,6 +36,7 @@ export class NodeLiveness {
   readonly #watched = new Map<string, Watched>()
   /** Timers of nodes without one: until they count as down, or until their tasks are orphans. */
   readonly #waits = new Map<string, () => void>()
+  #stopped = false
 
   /** @param onSilent told of a node with a session of which nothing is heard any more. */
   constructor(env: Env, view: View, writer: StoreWriter, onSilent: (nodeId: string) => void) {
@@ -63,6 +64,7 @@ export class NodeLiveness {
   }
 
   stop(): void {
+    this.#stopped = true
     for (const { cancelTimer } of this.#watched.values()) cancelTimer()
     for (const cancel of this.#waits.values()) cancel()
     this.#watched.clear()
@@ -149,6 +151,7 @@ export class NodeLiveness {
 
   #wait(nodeId: string, delayMs: number, fn: () => void): void {
     this.#endWait(nodeId)
+    if (this.#stopped) return
     const cancel = this.#env.after(delayMs, () => {
       this.#waits.delete(nodeId)
       fn()

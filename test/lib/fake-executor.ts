@@ -39,6 +39,8 @@ export class FakeExecutor implements Executor {
   readonly behaviours = new Map<string, Behaviour>()
   /** `<task ID> <what>` in order. */
   readonly calls: string[] = []
+  /** Task IDs in the order in which containers were made. */
+  readonly made: string[] = []
   /** What `prepare` found of each task's secrets. */
   readonly secretsSeen = new Map<string, string[]>()
   description: NodeDescription = {
@@ -48,8 +50,13 @@ export class FakeExecutor implements Executor {
   }
   readonly env: Env
 
-  constructor(env: Env) {
+  /** @param engine what an earlier executor left: containers outlive the daemon. */
+  constructor(env: Env, engine?: FakeExecutor) {
     this.env = env
+    if (engine === undefined) return
+    this.containers = engine.containers
+    this.behaviours = engine.behaviours
+    this.made = engine.made
   }
 
   describe(): Promise<NodeDescription> {
@@ -61,15 +68,16 @@ export class FakeExecutor implements Executor {
     return new FakeController(this, task, dependencies)
   }
 
-  listTaskContainers(nodeId: string) {
-    return Promise.resolve([...this.containers.values()].filter((container) => container.nodeId === nodeId))
+  async listTaskContainers(nodeId: string) {
+    await sleep(this.env, 0)
+    return [...this.containers.values()].filter((container) => container.nodeId === nodeId)
   }
 
-  removeTaskContainer(containerId: string): Promise<void> {
+  async removeTaskContainer(containerId: string): Promise<void> {
+    await sleep(this.env, 0)
     for (const [taskId, container] of this.containers) {
       if (container.containerId === containerId) this.containers.delete(taskId)
     }
-    return Promise.resolve()
   }
 
   close(): Promise<void> {
@@ -110,6 +118,7 @@ class FakeController implements Controller {
     if (prepareError !== undefined) throw new TaskError(prepareError)
     this.#executor.secretsSeen.set(this.#task.id, this.#secrets())
     if (this.#container !== undefined) return
+    this.#executor.made.push(this.#task.id)
     this.#executor.containers.set(this.#task.id, {
       taskId: this.#task.id,
       containerId: `container-of-${this.#task.id}`,
@@ -156,12 +165,12 @@ class FakeController implements Controller {
     container.exitCode = 143
   }
 
-  remove(): Promise<void> {
+  async remove(signal: AbortSignal): Promise<void> {
     this.#called('remove')
+    await sleep(this.#env, 0, signal)
     if (this.#removeFailures++ < (this.#executor.behaviour(this.#task).removeFailures ?? 0))
-      return Promise.reject(new TaskError('the engine is busy', { temporary: true }))
+      throw new TaskError('the engine is busy', { temporary: true })
     this.#executor.containers.delete(this.#task.id)
-    return Promise.resolve()
   }
 
   containerStatus(): Promise<ContainerStatus | undefined> {

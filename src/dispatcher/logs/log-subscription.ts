@@ -6,9 +6,13 @@ import { logWindowBytes, type ManagerMessage } from '../../wire/index.js'
 interface NodeStream {
   state: 'open' | 'ended' | 'lost'
   readonly queue: TaskLogMessage[]
+  queuedBytes: number
   /** Bytes that the reader took since the node was last given credit. */
   takenBytes: number
 }
+
+/** A node that sends so far ahead of its reader does not keep to the protocol. */
+const maxQueuedBytes = 64 * logWindowBytes
 
 /** The reader of some tasks' logs, and the nodes that send them. */
 export class LogSubscription {
@@ -51,7 +55,12 @@ export class LogSubscription {
   addNode(nodeId: string): void {
     if (this.#nodes.has(nodeId)) return
     const session = this.#session(nodeId)
-    this.#nodes.set(nodeId, { state: session === undefined ? 'lost' : 'open', queue: [], takenBytes: 0 })
+    this.#nodes.set(nodeId, {
+      state: session === undefined ? 'lost' : 'open',
+      queue: [],
+      queuedBytes: 0,
+      takenBytes: 0,
+    })
     if (session === undefined) this.missing(`node ${nodeId} is not available`)
     else session.send(this.#request(this.options))
   }
@@ -86,7 +95,14 @@ export class LogSubscription {
   take(nodeId: string, messages: readonly TaskLogMessage[]): void {
     const stream = this.#nodes.get(nodeId)
     if (stream?.state !== 'open') return
-    stream.queue.push(...messages)
+    for (const message of messages) {
+      stream.queue.push(message)
+      stream.queuedBytes += message.data.length
+    }
+    if (stream.queuedBytes > maxQueuedBytes) {
+      this.#session(nodeId)?.send({ type: 'log-unsubscribe', subscriptionId: this.id })
+      this.nodeEnded(nodeId, [`node ${nodeId} sent more than it was asked for`])
+    }
     this.#wakeUp()
   }
 
@@ -153,6 +169,7 @@ export class LogSubscription {
       }
       const message = oldest?.stream.queue.shift()
       if (oldest === undefined || message === undefined) return undefined
+      oldest.stream.queuedBytes -= message.data.length
       this.#giveCredit(oldest.nodeId, oldest.stream, message.data.length)
       if (!this.#isRepeated(message)) return message
     }

@@ -1,0 +1,16 @@
+import type { Env } from '../env/env.js'
+
+/** Runs `work` with a signal that aborts after `delayMs`. Leaves no timer behind. */
+export async function withDeadline<T>(
+  env: Env,
+  delayMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const abort = new AbortController()
+  const cancel = env.after(delayMs, () => abort.abort(new Error(`it took longer than ${delayMs} ms`)))
+  try {
+    return await work(abort.signal)
+  } finally {
+    cancel()
+  }
+}
