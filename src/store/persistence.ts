@@ -1,93 +1,72 @@
-import {
-  blobColumn,
-  numberColumn,
-  textColumn,
-  type DatabaseThread,
-  type Sealer,
-  type SqlOp,
-} from '../db/index.js'
+import type { Sealer, SqlOp } from '../db/index.js'
 import type { Env } from '../env/env.js'
 import { errorText } from '../model/errors.js'
-import { tableNames, type TableName, type Tables, type Task } from '../model/objects.js'
+import type { TableName } from '../model/objects.js'
+import {
+  deleteRows,
+  deleteStrayRows,
+  putRow,
+  putRowState,
+  readRowState,
+  type ObjectDatabase,
+  type RowState,
+} from './object-rows.js'
+import { decodeSnapshot } from './snapshot.js'
+import { SpecSharing, type StoredObject } from './spec-sharing.js'
 import type { Commit, Store } from './store.js'
 
-/** Statements for `DatabaseThread.open`. */
-export const objectSchema: readonly string[] = [
-  `CREATE TABLE IF NOT EXISTS objects (
-    kind TEXT NOT NULL, id TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID`,
-  'CREATE TABLE IF NOT EXISTS objects_applied (id INTEGER PRIMARY KEY CHECK (id = 1), applied_index INTEGER NOT NULL)',
-]
-
-const PUT_OBJECT = 'INSERT OR REPLACE INTO objects (kind, id, data) VALUES (?, ?, ?)'
-const REMOVE_OBJECT = 'DELETE FROM objects WHERE kind = ? AND id = ?'
-const PUT_APPLIED = 'INSERT OR REPLACE INTO objects_applied (id, applied_index) VALUES (1, ?)'
-const READ_PAGE = 'SELECT id, data FROM objects WHERE kind = ? AND id > ? ORDER BY id LIMIT 1000'
-
 /** What changes often, a task on its way to RUNNING, is written once instead of six times. */
-const flushDelayMs = 200
+const minFlushDelayMs = 200
+const maxFlushDelayMs = 5000
+/** Under load the pause grows, so that writing back takes at most a tenth of the time. */
+const pausePerFlush = 10
 /** The event loop is not held longer than this while rows are made. */
 const sliceMs = 3
+/** Rows of one transaction: some milliseconds, for which the log waits. */
+const chunkRows = 500
 
-export type StoredObject = { [K in TableName]: { readonly table: K; readonly object: Tables[K] } }[TableName]
-
-export interface StoredState {
-  /** The objects are as of this index of the log; what comes after it has to be applied again. */
-  readonly appliedIndex: number
-  readonly objects: readonly StoredObject[]
+interface Row {
+  readonly table: TableName
+  readonly id: string
+  readonly object: object | undefined
 }
 
-/** @throws {SealError} when a row does not open: another key, or a damaged file. */
-export async function loadObjects(db: DatabaseThread, sealer: Sealer): Promise<StoredState> {
-  const [applied] = await db.read('SELECT applied_index FROM objects_applied', [])
-  const objects: StoredObject[] = []
-  const specs = new Map<string, Task['spec']>()
-  for (const table of tableNames) {
-    let after = ''
-    for (;;) {
-      const rows = await db.read(READ_PAGE, [table, after])
-      for (const row of rows) {
-        after = textColumn(row, 'id')
-        const opened = sealer.open(blobColumn(row, 'data'), rowContext(table, after))
-        const stored = { table, object: JSON.parse(Buffer.from(opened).toString()) as never } as StoredObject
-        objects.push(
-          stored.table === 'tasks' ? { table: 'tasks', object: sharingSpec(specs, stored.object) } : stored,
-        )
-      }
-      if (rows.length === 0) break
-    }
-  }
-  return { appliedIndex: applied === undefined ? 0 : numberColumn(applied, 'applied_index'), objects }
-}
-
-/** Tasks of one service have the same spec: one object in memory serves them all. */
-function sharingSpec(specs: Map<string, Task['spec']>, task: Task): Task {
-  const key = JSON.stringify(task.spec)
-  const spec = specs.get(key)
-  if (spec !== undefined) return { ...task, spec }
-  specs.set(key, task.spec)
-  return task
+/** A snapshot that is on disk and does not count yet. */
+export interface StagedObjects {
+  /** Becomes the state: on disk first, then in memory. */
+  install(): Promise<void>
+  discard(): void
 }
 
 /**
  * Writes the store's objects behind its back into the database that holds the log. A restart reads them
- * and applies only the log's tail; the log can be cut off behind what is written here.
+ * and applies only the log's tail; the log can be cut off behind what is written here. How rows become valid
+ * stands in object-rows.ts.
  */
 export class ObjectPersistence {
   readonly #env: Env
-  readonly #db: DatabaseThread
+  readonly #db: ObjectDatabase
   readonly #sealer: Sealer
   readonly #store: Store
   readonly #onPersisted: (index: number) => void
   readonly #unwatch: () => void
   #dirty = new Map<string, { readonly table: TableName; readonly id: string }>()
   #cancelTimer: (() => void) | undefined
-  #flushing: Promise<void> = Promise.resolve()
-  #persistedIndex: number
+  #flushDelayMs = minFlushDelayMs
+  /** Ends when nobody writes rows: a flush, or a snapshot from its first row until it is settled. */
+  #busy: Promise<void> = Promise.resolve()
+  #discardStaged: (() => void) | undefined
+  #state: RowState | undefined
+  /** The highest number that any row may have. */
+  #lastFlush = 0
+  /** A flush or snapshot was broken off, and the next flush would make its rows count. */
+  #hasStrayRows = false
+  readonly #stop = new AbortController()
 
   /** @param onPersisted told the index up to which the log is not needed for a restart any more. */
   constructor(
     env: Env,
-    db: DatabaseThread,
+    db: ObjectDatabase,
     sealer: Sealer,
     store: Store,
     onPersisted: (index: number) => void,
@@ -97,22 +76,78 @@ export class ObjectPersistence {
     this.#sealer = sealer
     this.#store = store
     this.#onPersisted = onPersisted
-    this.#persistedIndex = store.appliedIndex
     this.#unwatch = store.watch((commit) => this.#onCommit(commit))
   }
 
   /** Writes all that is applied now. Rejects when the disk refuses; the changes are kept for the next time. */
-  flush(): Promise<void> {
+  async flush(): Promise<void> {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    const flushed = this.#flushing.then(() => this.#write())
-    this.#flushing = flushed.catch(() => undefined)
-    return flushed
+    const release = await this.#acquire()
+    const startMs = this.#env.monotonicMs()
+    try {
+      await this.#writeDirty()
+    } finally {
+      release()
+      const tookMs = this.#env.monotonicMs() - startMs
+      this.#flushDelayMs = Math.min(Math.max(minFlushDelayMs, tookMs * pausePerFlush), maxFlushDelayMs)
+    }
   }
 
+  /** Writes what is left and stops. A staged snapshot is discarded. */
   async stop(): Promise<void> {
+    this.#stop.abort()
     this.#unwatch()
+    this.#discardStaged?.()
     await this.flush()
+  }
+
+  /**
+   * Takes another member's snapshot as of `index` onto the disk. Until it is installed or discarded, the
+   * state stays as it is and is not written back.
+   * @throws when the content is not whole, or the disk refuses; nothing of it counts.
+   */
+  async stage(index: number, content: AsyncIterable<Uint8Array>): Promise<StagedObjects> {
+    const release = await this.#acquire()
+    let isSettled = false
+    const settle = () => {
+      if (isSettled) throw new Error(`the snapshot of ${index} is installed or discarded already`)
+      isSettled = true
+      this.#discardStaged = undefined
+    }
+    try {
+      const { flush, objects } = await this.#writeStaged(content)
+      const discard = () => {
+        if (isSettled) return
+        settle()
+        release()
+      }
+      this.#discardStaged = discard
+      if (this.#stop.signal.aborted) discard()
+      return {
+        discard,
+        install: async () => {
+          settle()
+          try {
+            await this.#install(index, flush, objects)
+          } finally {
+            release()
+          }
+          this.#tidyUp()
+        },
+      }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  async #acquire(): Promise<() => void> {
+    const before = this.#busy
+    let release = () => {}
+    this.#busy = new Promise((resolve) => (release = resolve))
+    await before
+    return release
   }
 
   #onCommit({ changes }: Commit): void {
@@ -121,7 +156,8 @@ export class ObjectPersistence {
   }
 
   #schedule(): void {
-    this.#cancelTimer ??= this.#env.after(flushDelayMs, () => {
+    if (this.#stop.signal.aborted) return
+    this.#cancelTimer ??= this.#env.after(this.#flushDelayMs, () => {
       this.#cancelTimer = undefined
       this.flush().catch((error: unknown) => {
         this.#env.log.error({ err: errorText(error) }, 'could not write the objects; the log still has them')
@@ -130,39 +166,133 @@ export class ObjectPersistence {
     })
   }
 
-  async #write(): Promise<void> {
+  async #readState(): Promise<RowState> {
+    if (this.#state === undefined) {
+      this.#state = await readRowState(this.#db)
+      this.#lastFlush = this.#state.flush
+    }
+    if (this.#hasStrayRows) {
+      await deleteStrayRows(this.#db, this.#state)
+      this.#hasStrayRows = false
+    }
+    return this.#state
+  }
+
+  async #writeDirty(): Promise<void> {
+    const state = await this.#readState()
     const index = this.#store.appliedIndex
-    if (index === this.#persistedIndex) return
+    if (index === state.appliedIndex) return
     const dirty = this.#dirty
     // The objects as they are at `index`: later changes make new objects and a new flush.
-    const rows = [...dirty.values()].map(({ table, id }) => ({
+    const rows: readonly Row[] = Array.from(dirty.values(), ({ table, id }) => ({
       table,
       id,
       object: this.#store.view[table].get(id),
     }))
     this.#dirty = new Map()
+    const next = { ...state, appliedIndex: index, flush: ++this.#lastFlush }
     try {
-      const ops = await this.#encode(rows)
-      await this.#db.write([...ops, { sql: PUT_APPLIED, params: [index] }])
+      if (rows.length <= chunkRows) await this.#writeAtOnce(rows, next)
+      else await this.#writeInChunks(rows, state, next)
     } catch (error) {
       this.#dirty = new Map([...dirty, ...this.#dirty])
       throw error
     }
-    this.#persistedIndex = index
+    this.#onPersisted(index)
+    if (rows.length > chunkRows) await this.#deleteSuperseded(rows, next)
+  }
+
+  async #writeAtOnce(rows: readonly Row[], next: RowState): Promise<void> {
+    const superseded = rows.map(({ table, id }) => deleteRows(table, id, next.flush))
+    const present = rows.filter(({ object }) => object !== undefined)
+    await this.#db.write([...superseded, ...(await this.#encode(present, next.flush)), putRowState(next)])
+    this.#state = next
+  }
+
+  async #writeInChunks(rows: readonly Row[], state: RowState, next: RowState): Promise<void> {
+    this.#hasStrayRows = true
+    await this.#db.write([putRowState({ ...state, untidy: true })])
+    for (const chunk of chunksOf(rows)) await this.#db.write(await this.#encode(chunk, next.flush))
+    const valid = { ...next, untidy: true }
+    await this.#db.write([putRowState(valid)])
+    this.#hasStrayRows = false
+    this.#state = valid
+  }
+
+  /** The rows that a large flush has replaced. Should this fail, they only take up space. */
+  async #deleteSuperseded(rows: readonly Row[], { flush }: RowState): Promise<void> {
+    try {
+      for (const chunk of chunksOf(rows)) {
+        await this.#db.write(
+          chunk.map(({ table, id, object }) =>
+            deleteRows(table, id, object === undefined ? flush : flush - 1),
+          ),
+        )
+      }
+      await this.#writeTidy()
+    } catch (error) {
+      this.#env.log.warn({ err: errorText(error) }, 'could not delete old rows of objects')
+    }
+  }
+
+  async #writeStaged(content: AsyncIterable<Uint8Array>) {
+    const state = await this.#readState()
+    const flush = ++this.#lastFlush
+    const objects: StoredObject[] = []
+    const sharing = new SpecSharing()
+    let chunk: Row[] = []
+    this.#hasStrayRows = true
+    await this.#db.write([putRowState({ ...state, untidy: true })])
+    for await (const stored of decodeSnapshot(until(this.#stop.signal, content))) {
+      const shared = sharing.share(stored)
+      objects.push(shared)
+      chunk.push({ table: shared.table, id: shared.object.id, object: shared.object })
+      if (chunk.length < chunkRows) continue
+      await this.#db.write(await this.#encode(chunk, flush))
+      chunk = []
+    }
+    await this.#db.write(await this.#encode(chunk, flush))
+    return { flush, objects }
+  }
+
+  async #install(index: number, flush: number, objects: readonly StoredObject[]): Promise<void> {
+    const next = { appliedIndex: index, flush, base: flush, untidy: true }
+    await this.#db.write([putRowState(next)])
+    this.#hasStrayRows = false
+    this.#state = next
+    this.#store.restore(index, objects)
+    this.#dirty = new Map()
     this.#onPersisted(index)
   }
 
-  async #encode(
-    rows: readonly { readonly table: TableName; readonly id: string; readonly object: object | undefined }[],
-  ): Promise<readonly SqlOp[]> {
+  /** What the installed snapshot has replaced goes in its own time. */
+  #tidyUp(): void {
+    const run = async () => {
+      const release = await this.#acquire()
+      try {
+        if (this.#stop.signal.aborted) return
+        await deleteStrayRows(this.#db, await this.#readState())
+        await this.#writeTidy()
+      } finally {
+        release()
+      }
+    }
+    run().catch((error: unknown) => {
+      this.#env.log.warn({ err: errorText(error) }, 'could not delete old rows of objects')
+    })
+  }
+
+  async #writeTidy(): Promise<void> {
+    const tidy = { ...(await this.#readState()), untidy: false }
+    await this.#db.write([putRowState(tidy)])
+    this.#state = tidy
+  }
+
+  async #encode(rows: readonly Row[], flush: number): Promise<readonly SqlOp[]> {
     const ops: SqlOp[] = []
     let sliceStartMs = this.#env.monotonicMs()
     for (const { table, id, object } of rows) {
-      if (object === undefined) ops.push({ sql: REMOVE_OBJECT, params: [table, id] })
-      else {
-        const data = this.#sealer.seal(Buffer.from(JSON.stringify(object)), rowContext(table, id))
-        ops.push({ sql: PUT_OBJECT, params: [table, id, data] })
-      }
+      ops.push(putRow(this.#sealer, table, id, flush, object))
       if (this.#env.monotonicMs() - sliceStartMs > sliceMs) {
         await new Promise((resolve) => setImmediate(resolve))
         sliceStartMs = this.#env.monotonicMs()
@@ -172,7 +302,24 @@ export class ObjectPersistence {
   }
 }
 
-/** Binds a sealed row to its place. */
-function rowContext(table: TableName, id: string): string {
-  return `object/${table}/${id}`
+/** Gives what comes, and throws as soon as `signal` aborts, even if nothing comes any more. */
+async function* until<T>(signal: AbortSignal, content: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = content[Symbol.asyncIterator]()
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = () => reject(new Error('this manager is stopping'))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+  for (;;) {
+    const result = await Promise.race([iterator.next(), aborted])
+    if (result.done === true) return
+    yield result.value
+  }
 }
+
+function* chunksOf(rows: readonly Row[]): Generator<readonly Row[]> {
+  for (let at = 0; at < rows.length; at += chunkRows) yield rows.slice(at, at + chunkRows)
+}
+
+export { loadObjects, objectSchema, type StoredState } from './object-rows.js'
+export { encodeSnapshot } from './snapshot.js'
