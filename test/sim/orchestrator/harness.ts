@@ -89,8 +89,8 @@ export class Harness {
     await stopped.catch(() => undefined)
   }
 
-  stop(): Promise<void> {
-    return this.#runner.stop()
+  async stop(): Promise<void> {
+    await this.#wait(this.#runner.stop())
   }
 
   /** Lets `durationMs` pass. */
@@ -118,6 +118,15 @@ export class Harness {
       }
       this.env.advance(Math.max(0, dueMs - this.env.monotonicMs()))
       await this.#settle()
+    }
+  }
+
+  /** Looks at the cluster every 10 ms until `condition` holds. */
+  async watch(what: string, condition: () => boolean, look: () => void): Promise<void> {
+    for (let step = 0; !condition(); step++) {
+      if (step > 12_000) throw new Error(`waited in vain for ${what}\n${this.describe()}`)
+      await this.run(10)
+      look()
     }
   }
 
@@ -435,9 +444,9 @@ export class Harness {
   }
 
   #chooseNode(tx: View): string | undefined {
-    const usable = tx.nodes.list().filter(
-      (node) => node.status.state === 'ready' && (node.spec.Availability ?? 'active') === 'active',
-    )
+    const usable = tx.nodes
+      .list()
+      .filter((node) => node.status.state === 'ready' && (node.spec.Availability ?? 'active') === 'active')
     const load = (node: Node) =>
       tx.tasks
         .by('node', node.id)
@@ -457,12 +466,12 @@ export class Harness {
   }
 
   async #wait(done: Promise<void>): Promise<void> {
-    let settled = false
+    const state = { settled: false }
     const end = done.finally(() => {
-      settled = true
+      state.settled = true
     })
     await settle()
-    while (!settled) await this.run(1)
+    while (!state.settled) await this.run(1)
     await end
     await this.#settle()
   }

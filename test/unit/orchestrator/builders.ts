@@ -2,6 +2,11 @@ import type { Node, Service, Task } from '../../../src/model/objects.js'
 import type { ServiceSpec } from '../../../src/model/spec/index.js'
 import { TaskState } from '../../../src/model/task-state.js'
 
+/** Sorts numbers, texts and lists of them as texts, for comparisons that ignore the order. */
+export function inOrder(a: unknown, b: unknown): number {
+  return String(a) < String(b) ? -1 : 1
+}
+
 let ids = 0
 
 export function aService(spec: ServiceSpec = {}, more: Partial<Service> = {}): Service {

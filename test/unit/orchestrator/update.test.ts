@@ -4,6 +4,7 @@ import type { Task } from '../../../src/model/objects.js'
 import type { ServiceSpec, UpdateConfig } from '../../../src/model/spec/index.js'
 import { TaskState } from '../../../src/model/task-state.js'
 import { Harness, ms, replicated, second, withImage } from '../../sim/orchestrator/harness.js'
+import { inOrder } from './builders.js'
 
 const { Failed, Running, Shutdown, Starting, Ready } = TaskState
 
@@ -68,10 +69,8 @@ test('6.parallelism bounds how many slots are under way', async () => {
     h.behaviours.set('app:2', { startMs: 1000 })
     await h.updateService(id, withImage('app:2'))
     let fewest = 4
-    while (runs('app:2') < 4) {
-      await h.run(10)
-      fewest = Math.min(fewest, h.running(id).length)
-    }
+    const look = () => (fewest = Math.min(fewest, h.running(id).length))
+    await h.watch('updated', () => runs('app:2') === 4, look)
     assert.equal(fewest, 4 - most, `parallelism ${Parallelism}`)
     await h.stop()
   }
@@ -79,12 +78,14 @@ test('6.parallelism bounds how many slots are under way', async () => {
 
 test('6.parallelism is 1 without any settings', async () => {
   const { h, id, runs } = await deployed({}, 3)
-  await h.updateService(id, ({ UpdateConfig: _, ...spec }) => withImage('app:2')(spec))
+  await h.updateService(id, (spec) => {
+    const { UpdateConfig, ...rest } = spec
+    assert.ok(UpdateConfig)
+    return withImage('app:2')(rest)
+  })
   let fewest = 3
-  while (runs('app:2') < 3) {
-    await h.run(10)
-    fewest = Math.min(fewest, h.running(id).length)
-  }
+  const look = () => (fewest = Math.min(fewest, h.running(id).length))
+  await h.watch('updated', () => runs('app:2') === 3, look)
   assert.equal(fewest, 2)
   await h.stop()
 })
@@ -118,7 +119,7 @@ test('6.stop-first the new task is prepared meanwhile, and starts when the old o
   await h.updateService(id, withImage('app:2'))
   await h.run(2500)
   const states = h.tasks(id).map((task) => [task.status.state, task.desiredState])
-  assert.deepEqual(states.sort(), [
+  assert.deepEqual(states.sort(inOrder), [
     [Ready, Ready],
     [Running, Shutdown],
   ])
@@ -130,11 +131,11 @@ test('6.start-first the old task goes when the new one runs', async () => {
   const { h, id, runs } = await deployed({ Order: 'start-first' }, 2)
   h.behaviours.set('app:2', { startMs: 3000 })
   await h.updateService(id, withImage('app:2'))
-  while (runs('app:2') < 2 || runs('app:1') > 0) {
-    await h.run(10)
+  const updated = () => runs('app:2') === 2 && runs('app:1') === 0
+  await h.watch('updated', updated, () => {
     assert.ok(h.running(id).length >= 2)
     assert.ok(h.live(id).length <= 3)
-  }
+  })
   assert.equal(h.live(id).length, 2)
   await h.stop()
 })
@@ -310,8 +311,9 @@ test('6.rollback follows the rollback settings', async () => {
   const { h, id, state, runs } = await deployed({}, 4, { RollbackConfig })
   await h.updateService(id, withImage('app:2'))
   await h.until('completed', () => state() === 'completed')
+  h.behaviours.set('app:1', { startMs: 1000 })
   await h.rollbackService(id)
-  await h.run(100)
+  await h.run(200)
   assert.equal(h.live(id).length, 8)
   await h.until('rolled back', () => runs('app:1') === 4 && h.live(id).length === 4)
   await h.stop()
@@ -390,13 +392,12 @@ test('6.leader a new leader goes on, counting failures from where it was', async
 })
 
 test('6.leader a new leader has no more slots under way than the settings allow', async () => {
-  const { h, id, state, runs, made } = await deployed({ Parallelism: 2 }, 6)
-  h.behaviours.set('app:2', { startMs: 3000 })
+  const { h, id, state, made } = await deployed({ Parallelism: 2 }, 6)
+  h.behaviours.set('app:2', { startMs: 300 })
   await h.updateService(id, withImage('app:2'))
-  await h.run(1000)
-  while (runs('app:2') < 6) {
+  for (let change = 0; change < 10; change++) {
     await h.changeLeader()
-    await h.run(500)
+    await h.run(400)
     assert.ok(h.running(id).length >= 4, h.describe())
   }
   await h.until('completed', () => state() === 'completed')
