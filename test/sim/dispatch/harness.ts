@@ -240,16 +240,21 @@ export class DispatchHarness {
   }
 }
 
-/** What a dead process writes never reaches the disk. */
-function diskOf(process: Process, disk: MemoryTaskStorage): TaskStorage {
-  const never = () => new Promise<never>(() => undefined)
+/** A disk that takes its time, in order; what it had not yet taken when the process died is lost. */
+function diskOf({ env }: Process, disk: MemoryTaskStorage): TaskStorage {
+  let lastMs = 0
+  const later = <T>(fn: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      lastMs = Math.max(lastMs, env.monotonicMs() + env.randomInt(30))
+      env.after(lastMs - env.monotonicMs(), () => void fn().then(resolve, reject))
+    })
   return {
-    load: () => (process.isAlive ? disk.load() : never()),
-    putTasks: (tasks) => (process.isAlive ? disk.putTasks(tasks) : never()),
-    putStatus: (id, status) => (process.isAlive ? disk.putStatus(id, status) : never()),
-    unassign: (ids) => (process.isAlive ? disk.unassign(ids) : never()),
-    remove: (id) => (process.isAlive ? disk.remove(id) : never()),
-    clear: () => (process.isAlive ? disk.clear() : never()),
+    load: () => later(() => disk.load()),
+    putTasks: (tasks) => later(() => disk.putTasks(tasks)),
+    putStatus: (id, status) => later(() => disk.putStatus(id, status)),
+    unassign: (ids) => later(() => disk.unassign(ids)),
+    remove: (id) => later(() => disk.remove(id)),
+    clear: () => later(() => disk.clear()),
     close: () => Promise.resolve(),
   }
 }
