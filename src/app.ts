@@ -1,17 +1,17 @@
 import { posix } from 'node:path'
 import type { IncomingMessage } from 'node:http'
-import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Env } from './env/env.js'
 import type { Backend } from './routes/backend.js'
+import type { RouteContext } from './routes/context.js'
+import { docsRoutes } from './routes/docs.js'
+import { schemaController, useOwnCompilers } from './routes/decode/compiler.js'
 import { acceptUpgrades } from './routes/engine.js'
 import { EventHub } from './routes/events/hub.js'
 import { sendError } from './routes/http/errors.js'
 import { parseQuery } from './routes/http/query.js'
 import { maxApiVersion, splitVersion } from './routes/http/versions.js'
 import { dockerRoutes } from './routes/index.js'
-import { openApiOptions } from './routes/openapi.js'
 
 export interface AppOptions {
   /** Largest body of a request that Skep reads itself; what goes to the engine has no limit. */
@@ -35,6 +35,7 @@ export function createApp(env: Env, backend: Backend, options: AppOptions = {}):
     bodyLimit: options.bodyLimitBytes ?? defaultBodyLimitBytes,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
+    schemaController,
     rewriteUrl: (request) => {
       const { version, path } = splitVersion(request.url ?? '/')
       versions.set(request, version)
@@ -62,6 +63,7 @@ export function createApp(env: Env, backend: Backend, options: AppOptions = {}):
   Object.assign(app.server, { httpAllowHalfOpen: true })
   acceptUpgrades(env, app.server, backend.engine)
 
+  useOwnCompilers(app)
   app.decorateRequest('apiVersion', maxApiVersion)
   app.decorateRequest('rawBody', undefined)
   app.addHook('onRequest', async (request) => {
@@ -74,13 +76,9 @@ export function createApp(env: Env, backend: Backend, options: AppOptions = {}):
     events.close()
   })
 
-  app.register(swagger, openApiOptions(backend.daemon.version))
-  app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'none' } })
-  app.register(async (scope) => dockerRoutes(scope, { env, backend, events, closing: closing.signal }))
-  app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
-    reply.raw.setHeader('Content-Type', 'application/json')
-    return reply.send(Buffer.from(`${JSON.stringify(app.swagger(), undefined, 2)}\n`))
-  })
+  const context: RouteContext = { env, backend, events, closing: closing.signal }
+  app.register(async (scope) => dockerRoutes(scope, context))
+  app.register(async (scope) => docsRoutes(scope, context))
   return app
 }
 

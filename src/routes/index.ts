@@ -1,10 +1,11 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { TSchema } from 'typebox'
 import { SwarmError } from '../model/errors.js'
 import type { RouteContext } from './context.js'
-import { checkContentType, decodeBody } from './decode/body.js'
+import { checkContentType } from './decode/body.js'
 import { engineRoutes } from './engine.js'
 import { eventRoutes } from './events/index.js'
+import { readBody } from './http/body.js'
 import { checkVersionRange, isOlderThan, maxApiVersion } from './http/versions.js'
 import { networkRoutes } from './networks/index.js'
 import { nodeRoutes } from './nodes.js'
@@ -34,20 +35,15 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
 
   // Bodies are read by the schemas of their routes, whatever their media type says.
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, request.routeOptions.bodyLimit),
+  )
   app.addHook('preValidation', async (request) => {
     if (request.routeOptions.schema?.body === undefined) return
     const { body } = request
     request.rawBody = Buffer.isBuffer(body) ? body : undefined
     checkContentType(request.headers['content-type'] ?? '', (request.rawBody?.length ?? 0) > 0)
   })
-  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
-    if (httpPart !== 'body') return (value: unknown) => ({ value })
-    return (body: unknown) => readBody(schema, body)
-  })
-  // Answers are encoded by `convert`; the schemas document them.
-  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
-
   app.options('/*', { schema: { hide: true } }, (_request, reply) => reply.send())
 
   systemRoutes(app, context)
@@ -60,14 +56,6 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
   networkRoutes(app, context)
   eventRoutes(app, context)
   engineRoutes(app, context)
-}
-
-function readBody(schema: TSchema, body: unknown): { value: unknown } | { error: Error } {
-  try {
-    return { value: decodeBody(schema, Buffer.isBuffer(body) ? body : undefined) }
-  } catch (error) {
-    return { error: error instanceof Error ? error : new Error(String(error)) }
-  }
 }
 
 function checkSince({ method, url, apiVersion, routeOptions }: FastifyRequest): void {

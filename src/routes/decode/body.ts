@@ -50,7 +50,7 @@ export function checkContentType(contentType: string, hasBody: boolean): void {
 }
 
 /** What Go's mime.ParseMediaType says of a header that it cannot read. */
-function mediaTypeFault(contentType: string): string | undefined {
+export function mediaTypeFault(contentType: string): string | undefined {
   const [mediaType = '', ...parameters] = contentType.split(';')
   if (mediaType.trim() === '') return 'no media type'
   const [type = '', subtype, ...rest] = mediaType.trim().split('/')

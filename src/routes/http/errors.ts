@@ -1,6 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Env } from '../../env/env.js'
 import { SwarmError, errorText, type ErrorCode } from '../../model/errors.js'
+import { mediaTypeFault } from '../decode/body.js'
+import { BodyTooLargeError } from './body.js'
 import { hasPlainTextErrors } from './versions.js'
 
 /** Source: moby daemon/server/httpstatus. What is not in it is 500. */
@@ -20,7 +22,9 @@ const internalError = 500
 
 /** HTTP status of anything that was thrown. */
 export function httpStatus(error: unknown): number {
+  if (error instanceof BodyTooLargeError) return error.statusCode
   if (error instanceof SwarmError) return statusOf[error.code] ?? internalError
+  if (codeOf(error) === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return 400
   // What Fastify itself refuses, such as a body over the limit, and what the engine did.
   const status = error instanceof Error ? (error as { statusCode?: unknown }).statusCode : undefined
   return typeof status === 'number' && status >= 400 ? status : internalError
@@ -46,12 +50,11 @@ export function sendError(env: Env, error: unknown, request: FastifyRequest, rep
 }
 
 function readableText(error: unknown, request: FastifyRequest): string {
-  switch ((error as { code?: unknown } | undefined)?.code) {
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return `request body is too large: the limit is ${request.routeOptions.bodyLimit} bytes`
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return `malformed Content-Type header (${request.headers['content-type'] ?? ''}): mime: expected token after slash`
-    default:
-      return errorText(error)
-  }
+  if (codeOf(error) !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return errorText(error)
+  const contentType = request.headers['content-type'] ?? ''
+  return `malformed Content-Type header (${contentType}): mime: ${mediaTypeFault(contentType) ?? 'invalid'}`
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { readonly code?: unknown } | undefined)?.code
 }

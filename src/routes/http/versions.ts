@@ -48,7 +48,8 @@ export function checkVersionRange(version: string): void {
 
 /** Splits `/v1.41/nodes?x=y` into version and the rest; a path without a version gets the newest. */
 export function splitVersion(url: string): { readonly version: string; readonly path: string } {
-  const match = /^\/v([0-9.]+)(\/.*)$/s.exec(url)
-  const [, version = maxApiVersion, path = url] = match ?? []
+  const target = url.replace(/^https?:\/\/[^/?]*/i, '')
+  const match = /^\/v([0-9.]+)(\/.*)$/s.exec(target)
+  const [, version = maxApiVersion, path = target] = match ?? []
   return { version, path }
 }

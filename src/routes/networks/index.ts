@@ -31,17 +31,21 @@ export function networkRoutes(app: FastifyInstance, context: RouteContext): void
   const { engine, swarm } = backend
 
   for (const url of ['/networks', '/networks/']) {
-    app.get<Plain>(url, { schema: operations.list }, async ({ query }, reply) => {
-      const filters = Filters.parse(query, listFilterKeys)
-      const dangling = wantsDangling(filters)
-      const local = await localNetworks(env, engine, filters.toQuery(['dangling']))
-      const view = await viewIfManager(swarm)
-      // Nobody here knows of containers on other hosts: to Docker all of them are unused.
-      const shared = dangling === false ? [] : visibleNetworks(view).map(toNetworkInspect)
-      const known = new Set(shared.map(({ Id }) => Id))
-      const all = [...shared, ...local.filter(({ Id }) => !known.has(Id))]
-      return sendJson(reply, selectNetworks(all, filters).map(toSummary))
-    })
+    app.get<Plain>(
+      url,
+      { schema: url === '/networks' ? operations.list : { hide: true } },
+      async ({ query }, reply) => {
+        const filters = Filters.parse(query, listFilterKeys)
+        const dangling = wantsDangling(filters)
+        const local = await localNetworks(env, engine, filters.toQuery(['dangling']))
+        const view = await viewIfManager(swarm)
+        // Nobody here knows of containers on other hosts: to Docker all of them are unused.
+        const shared = dangling === false ? [] : visibleNetworks(view).map(toNetworkInspect)
+        const known = new Set(shared.map(({ Id }) => Id))
+        const all = [...shared, ...local.filter(({ Id }) => !known.has(Id))]
+        return sendJson(reply, selectNetworks(all, filters).map(toSummary))
+      },
+    )
   }
 
   app.get<WithPath>('/networks/*', { schema: operations.inspect }, async ({ params, query }, reply) => {

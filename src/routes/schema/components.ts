@@ -5,45 +5,62 @@ type Json = Readonly<Record<string, unknown>>
 /** Annotations of src/model/spec that mean nothing to readers of the document. */
 const ownAnnotations: ReadonlySet<string> = new Set(['presence', 'componentName', 'examples', '$id'])
 /** Number formats as OpenAPI names them, of Go types. */
-const formats: Readonly<Record<string, string>> = { int: 'int64', uint32: 'int64', uint64: 'uint64' }
+const formats: Readonly<Record<string, string>> = { int: 'int64', uint32: 'int64' }
 
 /**
  * Puts every named struct of a document among its components, once, with references in its place, and
- * drops what only Skep's decoder understands.
+ * turns what only Skep's decoder understands into words.
  */
 export function hoistComponents<T extends object>(document: T): T {
-  const components = new Map<string, unknown>()
-  const walk = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(walk)
+  const hoist = new Hoist()
+  const walked = hoist.value(document) as T & { readonly components?: Json }
+  return { ...walked, components: { ...walked.components, schemas: hoist.components() } }
+}
+
+class Hoist {
+  readonly #components = new Map<string, unknown>()
+
+  components(): Json {
+    const sorted = [...this.#components].sort(([a], [b]) => (a < b ? -1 : 1))
+    return Object.fromEntries(sorted)
+  }
+
+  value(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map((item) => this.value(item))
     if (typeof value !== 'object' || value === null) return value
     const name = isStruct(value) ? componentName(value) : undefined
-    if (name === undefined) return walkMembers(value)
-    if (!components.has(name)) {
-      // Reserved before its members are seen, so that components stand in the order of their first use.
-      components.set(name, undefined)
+    if (name === undefined) return this.#members(value)
+    if (!this.#components.has(name)) {
+      // Reserved first: a struct may hold itself.
+      this.#components.set(name, undefined)
       const { title: _title, nullable: _nullable, ...rest } = value as Json
-      components.set(name, walkMembers(rest))
+      this.#components.set(name, this.#members(rest))
     }
-    const ref = { $ref: `#/components/schemas/${name}` }
-    return (value as Json).nullable === true ? { allOf: [ref], nullable: true } : ref
+    const reference = { $ref: `#/components/schemas/${name}` }
+    return 'nullable' in value ? { allOf: [reference], nullable: true } : reference
   }
-  const walkMembers = (value: object): unknown => {
-    return Object.fromEntries(
-      Object.entries(value)
-        .filter(([name]) => !ownAnnotations.has(name))
-        .map(([name, member]) => [name, walkMember(name, member)]),
-    )
+
+  #members(value: object): unknown {
+    const members = Object.entries(withWords(value)).filter(([name]) => !ownAnnotations.has(name))
+    return Object.fromEntries(members.map(([name, member]) => [name, this.#member(name, member)]))
   }
-  const walkMember = (name: string, member: unknown): unknown => {
+
+  #member(name: string, member: unknown): unknown {
     if (name === 'format' && typeof member === 'string') return formats[member] ?? member
+    // Below `properties` stand names of users' members, which may be called like an annotation.
     if (name === 'properties' && typeof member === 'object' && member !== null) {
-      return Object.fromEntries(Object.entries(member).map(([key, schema]) => [key, walk(schema)]))
+      return Object.fromEntries(Object.entries(member).map(([key, schema]) => [key, this.value(schema)]))
     }
-    return walk(member)
+    return this.value(member)
   }
-  const walked = walk(document) as T & { readonly components?: Json }
-  const sorted = [...components].sort(([a], [b]) => (a < b ? -1 : 1))
-  return { ...walked, components: { ...walked.components, schemas: Object.fromEntries(sorted) } }
+}
+
+/** The words that a text may be: not as `enum`, since the empty text is one as well, and more may come. */
+function withWords(schema: object): object {
+  if (!('examples' in schema) || !Array.isArray(schema.examples)) return schema
+  const words = `One of ${schema.examples.map((word) => `\`${String(word)}\``).join(', ')}.`
+  const description = (schema as { readonly description?: string }).description
+  return { ...schema, description: description === undefined ? words : `${description} ${words}` }
 }
 
 function isStruct(value: object): value is object & { readonly title: string } {
