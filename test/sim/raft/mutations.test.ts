@@ -9,10 +9,10 @@ import { simulate, type SimulationOptions } from './simulation.js'
  */
 const mutations: readonly [string, number, Omit<SimulationOptions, 'seed'>][] = [
   ['a disk that acknowledges before it syncs', 40, { skipFsync: true }],
-  ['two votes in one term', 60, { rules: { ...raftRules, mayVote: () => true } }],
+  ['two votes in one term', 200, { rules: { ...raftRules, mayVote: () => true } }],
   [
     'an entry of an older term committed by counting',
-    60,
+    100,
     { rules: { ...raftRules, mayCommit: () => true }, deadlyLeadership: true, faultsMs: 40_000 },
   ],
 ]

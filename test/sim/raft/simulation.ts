@@ -79,6 +79,7 @@ export class Simulation {
   readonly #syncMs: number
   readonly #keepEntries: number
   readonly #nemesisMs: number
+  readonly #awkwardPerMille: number
 
   constructor(options: SimulationOptions) {
     this.#options = options
@@ -91,6 +92,7 @@ export class Simulation {
     this.#syncMs = this.#pick([1, 5, 40])
     this.#keepEntries = this.#pick([0, 3, 20])
     this.#nemesisMs = this.#pick([300, 800, 2000])
+    this.#awkwardPerMille = deadly ? 0 : this.#pick([0, 0, 2, 8])
   }
 
   /** @throws {Violation} if a rule was broken, or the cluster did not recover. */
@@ -315,7 +317,8 @@ export class Simulation {
     member.log = undefined
     member.disk.crash((count) => this.#below(count + 1))
     if (driver !== undefined) void this.#abandon(driver)
-    const downMs = this.#between(this.#options.deadlyLeadership === true ? 1500 : 50, 4000)
+    const deadly = this.#options.deadlyLeadership === true
+    const downMs = this.#between(deadly ? 1500 : 20, deadly || this.#chance(500) ? 4000 : 200)
     this.#clock.after(downMs, () => void this.#start(member))
   }
 
@@ -325,6 +328,15 @@ export class Simulation {
     this.#blocked.clear()
     for (const id of this.#members.keys()) if (this.#chance(600)) this.#blocked.add(`${member.id}>${id}`)
     this.#crashAfter(member, this.#below(300))
+  }
+
+  /** Right after a promise to others is the moment to forget it. */
+  #crashAwkwardly(member: Member, messages: readonly Message[]): void {
+    if (!this.#faults) return
+    const isVote = messages.some((message) => message.type === 'voteReply' && message.granted)
+    if (this.#chance(isVote ? this.#awkwardPerMille * 20 : this.#awkwardPerMille)) {
+      this.#crashAfter(member, this.#below(3))
+    }
   }
 
   /** What a leader commits by counting may be replaced as long as nothing of its own term follows: strike. */
@@ -346,7 +358,7 @@ export class Simulation {
     const { generation } = member
     this.#clock.after(delayMs, () => {
       if (member.generation !== generation || !this.#faults) return
-      this.#blocked.clear()
+      if (this.#options.deadlyLeadership === true) this.#blocked.clear()
       this.#crash(member)
     })
   }
@@ -360,6 +372,7 @@ export class Simulation {
         const leaders = this.#oracle.counts.leaders
         for (const message of messages) this.#watch(() => this.#oracle.onSend(message, log.view))
         if (this.#oracle.counts.leaders > leaders) this.#onNewLeader(member)
+        this.#crashAwkwardly(member, messages)
         this.#carry(member.id, to, messages)
         if (this.#faults && this.#chance(this.#duplicatePerMille)) this.#carry(member.id, to, messages)
       },
@@ -508,7 +521,10 @@ export class Simulation {
         if (leader?.driver !== undefined) this.#transfer(leader.driver)
         return
       default:
-        if (leader?.driver !== undefined) this.#changeMembers(leader.driver)
+        if (leader?.driver === undefined) return
+        this.#changeMembers(leader.driver)
+        // A second change before the first is committed must be refused.
+        if (this.#chance(300)) this.#changeMembers(leader.driver)
     }
   }
 
