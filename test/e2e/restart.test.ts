@@ -78,9 +78,7 @@ describe('a restart of the daemon', () => {
       Skepd.start({ dataRoot: skepd.dataRoot }),
       (error) =>
         error instanceof Error &&
-        /another skepd \(pid \d+\) already uses the data root/.test(
-          String(error.message) + String(error.cause),
-        ),
+        /another skepd \(pid \d+\) already uses the data root/.test(error.message + String(error.cause)),
     )
     assert.equal(await skepd.stop(), 0)
   })

@@ -42,10 +42,18 @@ export async function createService(
       spec,
       specVersion: 0,
       ...(isJob(spec) && { jobStatus: { iteration: 0, lastExecutionMs: tx.nowMs } }),
+      ...(!needsAllocation(spec) && {
+        endpoint: { spec: spec.EndpointSpec ?? {}, ports: [], virtualIPs: [] },
+      }),
       ...(registryAuth !== undefined && registryAuth !== '' && { registryAuth }),
     })
   })
   return { id }
+}
+
+/** Without ports and networks the endpoint is known at once, which spares a second write per service. */
+function needsAllocation({ EndpointSpec, TaskTemplate, Networks }: ServiceSpec): boolean {
+  return [EndpointSpec?.Ports, TaskTemplate?.Networks, Networks].some((list) => (list ?? []).length > 0)
 }
 
 function checkNameIsFree(tx: Tx, spec: ServiceSpec): void {
