@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { needs } from '../lib/needs.js'
 import { Skepd } from '../lib/skepd.js'
-import { acceptedAs, acceptedDifferences } from './accepted-differences.js'
+import { acceptedAs, acceptedDifferences, notYet } from './accepted-differences.js'
 import { compareRuns, formatDifference, type Difference } from './compare.js'
 import { readRecording, recordDockerd } from './recording.js'
 import { runScript } from './runner.js'
@@ -19,6 +19,12 @@ async function freePort(): Promise<number> {
   return port
 }
 
+/** Why a step is not run against skepd, or false. */
+function skipped(step: string): string | false {
+  const found = notYet.find(({ steps }) => steps.includes(step))
+  return found === undefined ? false : `not yet: ${found.reason}`
+}
+
 describe('skepd answers as the recorded dockerd did', () => {
   const recording = readRecording()
   let skepd: Skepd | undefined
@@ -31,12 +37,13 @@ describe('skepd answers as the recorded dockerd did', () => {
       listenAddr: `127.0.0.1:${await freePort()}`,
       request: (...args: Parameters<Skepd['request']>) => daemon.request(...args),
     }
-    differences = compareRuns(recording.exchanges, await runScript(target, script))
+    const possible = script.filter(({ name }) => skipped(name) === false)
+    differences = compareRuns(recording.exchanges, await runScript(target, possible))
   })
   after(() => skepd?.stop())
 
   for (const { name } of script) {
-    test(name, () => {
+    test(name, { skip: skipped(name) }, () => {
       const unexpected = differences.filter((each) => each.step === name && acceptedAs(each) === undefined)
       assert.equal(unexpected.map(formatDifference).join('\n'), '')
     })
@@ -62,7 +69,7 @@ test('the recording covers the script', () => {
 test('every accepted difference is in docs/differences.md', () => {
   const table = readFileSync('docs/differences.md', 'utf8')
   const rows = [...table.matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1] ?? '')
-  assert.deepEqual(rows.toSorted(), acceptedDifferences.map(({ name }) => name).toSorted())
+  assert.deepEqual(rows.toSorted(), [...acceptedDifferences, ...notYet].map(({ name }) => name).toSorted())
 })
 
 test('dockerd still answers as recorded', { skip: needs('engine') }, async (t) => {

@@ -141,6 +141,17 @@ function running(service: string, count: number): (c: Context) => Promise<void> 
     )
 }
 
+function completed(job: string, count: number): (c: Context) => Promise<void> {
+  return (c) =>
+    c.until(
+      `${count} completed tasks of ${job}`,
+      `${v}/tasks?${filters({ service: [job] })}`,
+      (body) =>
+        (body as { Status: { State: string } }[]).filter((task) => task.Status.State === 'complete')
+          .length === count,
+    )
+}
+
 function updated(service: string, state: string): (c: Context) => Promise<void> {
   return (c) =>
     c.until(
@@ -309,17 +320,21 @@ export const serviceSteps: readonly Step[] = [
   get('service unknown', `${v}/services/nosuch`),
   get('service: bad insertDefaults', `${v}/services/web?insertDefaults=maybe`),
   get('services', `${v}/services`, { byId: true }),
-  get('services with status', `${v}/services?status=true`, {
-    before: async (c) => {
-      await running('rich', 1)(c)
-      for (const service of ['job', 'gjob']) {
-        await c.until(`${service} to complete`, `${v}/tasks?${filters({ service: [service] })}`, (body) =>
-          (body as { Status: { State: string } }[]).every((task) => task.Status.State === 'complete'),
-        )
-      }
-    },
+  get('services with status', `${v}/services?status=true&${filters({ mode: ['replicated', 'global'] })}`, {
+    before: running('rich', 1),
     byId: true,
   }),
+  get(
+    'jobs with status',
+    `${v}/services?status=true&${filters({ mode: ['replicated-job', 'global-job'] })}`,
+    {
+      before: async (c) => {
+        await completed('job', 2)(c)
+        await completed('gjob', 1)(c)
+      },
+      byId: true,
+    },
+  ),
   get('services: bad status', `${v}/services?status=zz`),
   get('services: bad status below its version', '/v1.40/services?status=zz'),
   get('services: unknown filter', services({ zz: ['zz'] })),
