@@ -1,7 +1,7 @@
 import type { Env } from '../env/env.js'
 import type { Logger } from '../env/log.js'
+import { PendingChanges } from './changes.js'
 import {
-  encodeChange,
   InvariantError,
   mayLead,
   NotLeaderError,
@@ -13,12 +13,12 @@ import {
   type MembershipChange,
   type Message,
   type MessageOf,
-  type RaftRole,
   type Ready,
   type Rules,
 } from './core/index.js'
-import type { Leadership, StagedState, StateMachine, Transport } from './interfaces.js'
-import { emptyLogState, type LogState, type LogStorage } from './log/log-storage.js'
+import type { Leadership, RaftStatus, StagedState, StateMachine, Transport } from './interfaces.js'
+import type { LogState, LogStorage } from './log/log-storage.js'
+import { openLog } from './log/open-log.js'
 import { PendingReads } from './reads.js'
 
 /** Entries kept behind the compacted index, so that a follower that is a little slow needs no snapshot. */
@@ -51,41 +51,9 @@ export interface RaftDriverOptions {
   readonly rules?: Rules
 }
 
-export interface MemberStatus {
-  readonly id: MemberId
-  readonly kind: MemberKind
-  readonly context: string
-  /** Last entry known to be on its disk; for others known by the leader only. */
-  readonly matchIndex: number | undefined
-  /** Heard from within about an election timeout; known by the leader only. */
-  readonly active: boolean | undefined
-}
-
-export interface RaftStatus {
-  readonly id: MemberId
-  readonly role: RaftRole
-  readonly isLeader: boolean
-  readonly leaderId: MemberId | undefined
-  readonly term: number
-  readonly commitIndex: number
-  readonly appliedIndex: number
-  readonly lastIndex: number
-  /** Index before the first entry of the log. */
-  readonly startIndex: number
-  readonly members: readonly MemberStatus[]
-  readonly removedIds: readonly MemberId[]
-}
-
 interface PendingSave {
   readonly ready: Ready
   saved: boolean
-}
-
-interface PendingChange {
-  readonly index: number
-  readonly term: number
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
 }
 
 /**
@@ -106,7 +74,7 @@ export class RaftDriver {
   readonly #listeners = new Set<(leadership: Leadership) => void>()
   /** Writes under way, oldest first. */
   readonly #saves: PendingSave[] = []
-  #changes: PendingChange[] = []
+  readonly #changes = new PendingChanges()
   #leadership: Leadership = { isLeader: false, leaderId: undefined, term: 0 }
   #membership: Membership
   #appliedIndex: number
@@ -125,8 +93,7 @@ export class RaftDriver {
    */
   static async start(env: Env, options: RaftDriverOptions): Promise<RaftDriver> {
     const { storage, stateMachine, id, bootstrap } = options
-    let state = await settleStaged(await storage.load(), storage, stateMachine.appliedIndex)
-    if (bootstrap !== undefined && isEmpty(state)) state = await bootstrapLog(storage, id, bootstrap.context)
+    const state = await openLog(storage, stateMachine.appliedIndex, id, bootstrap)
     return new RaftDriver(env, options, state)
   }
 
@@ -444,7 +411,9 @@ export class RaftDriver {
     for (const entry of ready.committedEntries) {
       if (entry.kind === 'data') this.#applyData(entry)
       this.#appliedIndex = entry.index
-      if (entry.kind === 'membership') this.#onMembershipApplied(entry)
+      if (entry.kind !== 'membership') continue
+      this.#membershipChanged()
+      this.#changes.onApplied(entry)
     }
     for (const state of ready.readStates) this.#reads.onReadState(state)
     this.#reads.onApplied(this.#appliedIndex)
@@ -541,52 +510,27 @@ export class RaftDriver {
     this.#log.info({ ...this.#leadership }, 'raft leadership changed')
     if (before.leaderId !== leaderId || before.term !== term) {
       this.#reads.onLeaderChange()
-      this.#rejectChanges(term)
+      if (this.#core.role !== 'leader' || before.term !== term) this.#changes.onLeadershipLost()
       this.#wake()
     }
     for (const listener of this.#listeners) listener(this.#leadership)
   }
 
   #change(change: MembershipChange): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (!this.#isLeader()) {
-        reject(new NotLeaderError(this.#core.leaderId))
-        return
-      }
-      try {
-        const index = this.#core.proposeMembership(change)
-        this.#changes.push({ index, term: this.#core.term, resolve, reject })
-      } catch (error) {
-        reject(asError(error))
-        return
-      }
+    if (!this.#isLeader()) return Promise.reject(new NotLeaderError(this.#core.leaderId))
+    try {
+      const committed = this.#changes.add(this.#core.proposeMembership(change), this.#core.term)
       this.#wake()
-    })
-  }
-
-  #onMembershipApplied(entry: Entry): void {
-    this.#membershipChanged()
-    const change = this.#changes.find(({ index }) => index === entry.index)
-    if (change === undefined) return
-    this.#changes = this.#changes.filter((other) => other !== change)
-    if (change.term === entry.term) change.resolve()
-    else change.reject(new NotLeaderError(this.#core.leaderId, 'another change took its place'))
+      return committed
+    } catch (error) {
+      return Promise.reject(asError(error))
+    }
   }
 
   #membershipChanged(): void {
     if (this.#membership === this.#core.membership) return
     this.#membership = this.#core.membership
     this.#options.transport.updateMembers(this.#membership)
-  }
-
-  #rejectChanges(currentTerm: number): void {
-    const lost = this.#changes.filter((change) => change.term !== currentTerm || this.#core.role !== 'leader')
-    this.#changes = this.#changes.filter((change) => !lost.includes(change))
-    for (const change of lost) {
-      change.reject(
-        new NotLeaderError(this.#core.leaderId, 'leadership was lost; the change may or may not happen'),
-      )
-    }
   }
 
   #bestSuccessor(): MemberId | undefined {
@@ -622,38 +566,11 @@ export class RaftDriver {
     this.#stopped = true
     this.#cancelTick?.()
     this.#reads.fail(reason)
-    for (const change of this.#changes.splice(0)) change.reject(reason)
+    this.#changes.fail(reason)
     if (!this.#leadership.isLeader && this.#leadership.leaderId === undefined) return
     this.#leadership = { isLeader: false, leaderId: undefined, term: this.#core.term }
     for (const listener of this.#listeners) listener(this.#leadership)
   }
-}
-
-/** Finishes or forgets a snapshot that was being installed when the process ended. */
-async function settleStaged(state: LogState, storage: LogStorage, appliedIndex: number): Promise<LogState> {
-  const { staged, hardState } = state
-  if (staged === undefined) return state
-  if (appliedIndex < staged.index) {
-    await storage.stageSnapshot(undefined)
-    return { ...state, staged: undefined }
-  }
-  const commit = Math.max(hardState.commit, staged.index)
-  const batch = { hardState: { ...hardState, commit }, snapshot: staged, entries: [] }
-  await storage.save(batch)
-  return { ...batch, staged: undefined }
-}
-
-function isEmpty(state: LogState): boolean {
-  return state.entries.length === 0 && state.snapshot.index === 0 && state.hardState.term === 0
-}
-
-/** The first member's log begins with the entry that makes it a member. */
-async function bootstrapLog(storage: LogStorage, id: MemberId, context: string): Promise<LogState> {
-  const data = encodeChange({ type: 'add', member: { id, kind: 'voter', context } })
-  const entries: readonly Entry[] = [{ index: 1, term: 1, kind: 'membership', data }]
-  const hardState = { term: 1, votedFor: undefined, commit: 1 }
-  await storage.save({ hardState, entries })
-  return { ...emptyLogState, hardState, entries }
 }
 
 function asError(error: unknown): Error {

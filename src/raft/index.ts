@@ -10,15 +10,11 @@ export {
   type MessageOf,
   type SnapshotMetadata,
 } from './core/index.js'
-export {
-  LOG_ENTRIES_FOR_SLOW_FOLLOWERS,
-  RaftDriver,
-  type MemberStatus,
-  type RaftDriverOptions,
-  type RaftStatus,
-} from './driver.js'
+export { LOG_ENTRIES_FOR_SLOW_FOLLOWERS, RaftDriver, type RaftDriverOptions } from './driver.js'
 export {
   noTransport,
+  type MemberStatus,
+  type RaftStatus,
   type Leadership,
   type StagedState,
   type StateMachine,

@@ -1,4 +1,12 @@
-import type { MemberId, Membership, Message, MessageOf, SnapshotMetadata } from './core/index.js'
+import type {
+  MemberId,
+  MemberKind,
+  Membership,
+  Message,
+  MessageOf,
+  RaftRole,
+  SnapshotMetadata,
+} from './core/index.js'
 
 /**
  * Carries messages between members. It may lose, repeat, delay and reorder them; it must not change them.
@@ -58,4 +66,29 @@ export interface Leadership {
   readonly isLeader: boolean
   readonly leaderId: MemberId | undefined
   readonly term: number
+}
+
+export interface MemberStatus {
+  readonly id: MemberId
+  readonly kind: MemberKind
+  readonly context: string
+  /** Last entry known to be on its disk; for others known by the leader only. */
+  readonly matchIndex: number | undefined
+  /** Heard from within about an election timeout; known by the leader only. */
+  readonly active: boolean | undefined
+}
+
+export interface RaftStatus {
+  readonly id: MemberId
+  readonly role: RaftRole
+  readonly isLeader: boolean
+  readonly leaderId: MemberId | undefined
+  readonly term: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly lastIndex: number
+  /** Index before the first entry of the log. */
+  readonly startIndex: number
+  readonly members: readonly MemberStatus[]
+  readonly removedIds: readonly MemberId[]
 }

@@ -1,3 +1,4 @@
+import { Ballot } from './ballot.js'
 import { Leader, maySendBeforePersist, type LeaderContext } from './leader.js'
 import { RaftLog } from './log.js'
 import {
@@ -7,7 +8,6 @@ import {
   findMember,
   mayLead,
   MembershipHistory,
-  quorumOf,
   voterIds,
   type Membership,
   type MembershipChange,
@@ -82,8 +82,8 @@ export class RaftCore {
   #role: RaftRole = 'follower'
   #leaderId: MemberId | undefined
   #leader: Leader | undefined
-  /** Answers to the election under way, own vote included. */
-  #votes = new Map<MemberId, boolean>()
+  /** Of the election under way, own vote included. */
+  #ballot = new Ballot()
   #electionElapsed = 0
   #heartbeatElapsed = 0
   #electionTimeout = 0
@@ -358,7 +358,7 @@ export class RaftCore {
     this.#role = 'follower'
     this.#leader = undefined
     this.#leaderId = leaderId
-    this.#votes.clear()
+    this.#ballot = new Ballot()
     this.#resetElectionTimer()
   }
 
@@ -384,7 +384,7 @@ export class RaftCore {
   #campaign(preVote: boolean, force = false): void {
     this.#leader = undefined
     this.#leaderId = undefined
-    this.#votes.clear()
+    this.#ballot = new Ballot()
     this.#resetElectionTimer()
     if (preVote && !this.#isOnlyVoter()) {
       this.#role = 'preCandidate'
@@ -406,23 +406,22 @@ export class RaftCore {
   }
 
   #countVote(from: MemberId, granted: boolean): void {
-    if (!this.#votes.has(from)) this.#votes.set(from, granted)
-    const voters = voterIds(this.membership)
-    const answers = voters.map((voter) => this.#votes.get(voter))
-    const quorum = quorumOf(voters.length)
-    if (answers.filter((answer) => answer === true).length >= quorum) {
-      if (this.#role === 'preCandidate') this.#campaign(false)
-      else this.#becomeLeader()
-      return
+    switch (this.#ballot.count(from, granted, voterIds(this.membership))) {
+      case 'won':
+        if (this.#role === 'preCandidate') this.#campaign(false)
+        else this.#becomeLeader()
+        return
+      case 'lost':
+        this.#becomeFollower(this.#term, undefined)
+        return
+      case 'open':
     }
-    const lost = answers.filter((answer) => answer === false).length > voters.length - quorum
-    if (lost) this.#becomeFollower(this.#term, undefined)
   }
 
   #becomeLeader(): void {
     this.#role = 'leader'
     this.#leaderId = this.id
-    this.#votes.clear()
+    this.#ballot = new Ballot()
     this.#resetElectionTimer()
     const context: LeaderContext = {
       id: this.id,
