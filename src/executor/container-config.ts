@@ -276,8 +276,11 @@ function securityOptions(privileges: Privileges | undefined): readonly string[] 
   return options
 }
 
-/** Whole seconds for the engine's stop call; undefined = the engine's default. */
-export function stopTimeoutSeconds(task: Pick<AssignedTask, 'spec'>): number | undefined {
+/** What Docker grants without a grace period; Podman's API would kill at once. */
+const defaultStopSeconds = 10
+
+/** Whole seconds for the engine's stop call. */
+export function stopTimeoutSeconds(task: Pick<AssignedTask, 'spec'>): number {
   const graceNs = task.spec.ContainerSpec?.StopGracePeriod
-  return graceNs === undefined ? undefined : Math.ceil(graceNs / 1e9)
+  return graceNs === undefined ? defaultStopSeconds : Math.ceil(graceNs / 1e9)
 }

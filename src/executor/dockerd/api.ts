@@ -69,10 +69,9 @@ export class EngineApi {
     await this.#done({ method: 'POST', path: `/containers/${id}/start` }, signal)
   }
 
-  /** @param timeout seconds until the kill; undefined = the engine's default. */
-  async stopContainer(id: string, timeout: number | undefined, signal: AbortSignal): Promise<void> {
-    const query = timeout === undefined ? '' : `?t=${timeout}`
-    await this.#done({ method: 'POST', path: `/containers/${id}/stop${query}` }, signal)
+  /** @param timeout seconds until the kill. */
+  async stopContainer(id: string, timeout: number, signal: AbortSignal): Promise<void> {
+    await this.#done({ method: 'POST', path: `/containers/${id}/stop?t=${timeout}` }, signal)
   }
 
   /** Kills it and takes its anonymous volumes along. */
@@ -117,6 +116,19 @@ export class EngineApi {
       const { error } = JSON.parse(text) as { error?: string }
       if (error !== undefined) throw new SwarmError('Unknown', error)
     }
+  }
+
+  /** Makes a volume, unless one of that name and driver is there. */
+  async createVolume(
+    body: {
+      readonly Name: string
+      readonly Driver: string
+      readonly DriverOpts: Readonly<Record<string, string>>
+      readonly Labels: Readonly<Record<string, string>>
+    },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#done({ method: 'POST', path: '/volumes/create', body }, signal)
   }
 
   /** The body of a container's log, as a stream. */

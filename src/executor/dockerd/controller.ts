@@ -34,6 +34,7 @@ export interface ControllerHost {
 /** Events should tell everything; this is for those that never came. */
 const lookAgainMs = 60_000
 const engineRetryMs = 500
+const inBetweenMs = 1000
 const removalRetryMs = 100
 const conflictRetryMs = 100
 const conflictAttempts = 50
@@ -65,6 +66,7 @@ export class DockerController implements Controller {
     await this.#engineStep(signal, async () => {
       if ((await this.#inspect(signal)) !== undefined) return
       await this.#ensureImage(image, signal)
+      await this.#createVolumes(signal)
       const network = await this.#host.attacher.plan(task, signal)
       const mounts = await this.#host.files.write(task.id, files)
       const body = containerConfig(task, this.#dependencies, mounts, network)
@@ -76,9 +78,31 @@ export class DockerController implements Controller {
     })
   }
 
+  /** Volumes with a driver or labels of their own. Others the engine makes along with the container. */
+  async #createVolumes(signal: AbortSignal): Promise<void> {
+    const { HostConfig } = containerConfig(this.#task, this.#dependencies)
+    for (const { Type, Source = '', VolumeOptions: options } of HostConfig?.Mounts ?? []) {
+      if (Type !== 'volume' || Source === '' || options === undefined) continue
+      const { Labels, DriverConfig } = options
+      const isPlain = Object.keys(Labels ?? {}).length === 0 && !DriverConfig
+      if (!isPlain) {
+        await this.#host.api.createVolume(
+          {
+            Name: Source,
+            Driver: DriverConfig?.Name ?? '',
+            DriverOpts: DriverConfig?.Options ?? {},
+            Labels: Labels ?? {},
+          },
+          signal,
+        )
+      }
+    }
+  }
+
   async #afterCreateFailed(error: unknown, image: string, signal: AbortSignal): Promise<void> {
     if (!(error instanceof SwarmError)) throw error
-    if (error.code === 'AlreadyExists' && (await this.#isMade(signal))) return
+    const isConflict = error.code === 'AlreadyExists' || /name .* is already in use/.test(error.message)
+    if (isConflict && (await this.#isMade(signal))) return
     if (error.code === 'NotFound' && /no such image/i.test(error.message)) {
       throw new TaskError(`No such image: ${image}`, { cause: error })
     }
@@ -127,7 +151,10 @@ export class DockerController implements Controller {
     const container = await this.#engineStep(signal, () => this.#mustInspect(signal))
     if (isCreated(container)) await this.#startCreated(container, signal)
     const hasCheck = (state: ContainerInspect) => !['none', ''].includes(state.State.Health?.Status ?? 'none')
-    const started = await this.#until(signal, (state) => !state.State.Running || !isHealthStarting(state))
+    const started = await this.#until(
+      signal,
+      (state) => hasEnded(state) || (state.State.Running && !isHealthStarting(state)),
+    )
     if (started.State.Running && !isUnhealthy(started)) return
     // One that ended at once, without a check: it has started all the same, and `wait` tells how it ended.
     if (!started.State.Running && !hasCheck(started)) return
@@ -148,10 +175,7 @@ export class DockerController implements Controller {
 
   async wait(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    await this.#reportEnd(
-      await this.#until(signal, (state) => !state.State.Running || isUnhealthy(state)),
-      signal,
-    )
+    await this.#reportEnd(await this.#until(signal, (state) => hasEnded(state) || isUnhealthy(state)), signal)
   }
 
   /** @throws {TaskError} how the container ended; one that runs unhealthily is stopped first. */
@@ -160,7 +184,7 @@ export class DockerController implements Controller {
     const unhealthy = isUnhealthy(container)
     if (unhealthy) {
       await this.shutdown(signal)
-      ended = await this.#until(signal, (state) => !state.State.Running)
+      ended = await this.#until(signal, hasEnded)
     }
     const { ExitCode, Error: text } = ended.State
     const error = exitError(ExitCode, unhealthy ? unhealthyText : text)
@@ -240,7 +264,7 @@ export class DockerController implements Controller {
       // Podman has no details, and what it makes of the option is no space either.
       const details = api.engine.kind === 'docker'
       const body = await api.logs(container.Id, logQuery(options, details), signal)
-      yield* readLog(body, { tty: container.Config.Tty, details })
+      yield* readLog(body, { tty: container.Config.Tty, details, sinceMs: options.sinceMs })
     } catch (error) {
       if (signal.aborted || isNotFound(error) || isDestroyed(error)) return
       throw error
@@ -286,6 +310,7 @@ export class DockerController implements Controller {
         let waitMs = lookAgainMs
         try {
           const container = await this.#mustInspect(signal)
+          if (isInBetween(container.State.Status)) waitMs = inBetweenMs
           // Listen first, then look: what happens in between is seen.
           if (off !== undefined && done(container)) return container
           if (off === undefined) {
@@ -297,10 +322,11 @@ export class DockerController implements Controller {
             continue
           }
         } catch (error) {
-          if (signal.aborted || !isUnavailable(error)) throw error
+          if (signal.aborted || error instanceof TaskError) throw error
+          if (!isUnavailable(error)) throw new TaskError(errorText(error), { cause: error })
           waitMs = engineRetryMs
         }
-        if (changed && waitMs === lookAgainMs) continue
+        if (changed && waitMs !== engineRetryMs) continue
         await this.#pause(waitMs, signal, (resolve) => {
           wake = resolve
         })
@@ -339,6 +365,11 @@ export class DockerController implements Controller {
 const isCreated = ({ State }: ContainerInspect): boolean =>
   State.Status === 'created' || State.Status === 'configured' || State.Status === 'initialized'
 
+/** For good, with an exit code that counts: engines show states in between, in which it is 0. */
+const hasEnded = ({ State }: ContainerInspect): boolean => !State.Running && !isInBetween(State.Status)
+
+const isInBetween = (status: string): boolean => ['removing', 'stopping', 'stopped'].includes(status)
+
 const isHealthStarting = ({ State }: ContainerInspect): boolean => State.Health?.Status === 'starting'
 
 const isUnhealthy = ({ State }: ContainerInspect): boolean =>
@@ -347,6 +378,8 @@ const isUnhealthy = ({ State }: ContainerInspect): boolean =>
 const hasCode = (error: unknown, code: SwarmError['code']): boolean =>
   error instanceof SwarmError && error.code === code
 
-const isNotFound = (error: unknown): boolean => hasCode(error, 'NotFound')
+/** Podman answers 500 where a container goes while it is being looked at. */
+const isNotFound = (error: unknown): boolean =>
+  hasCode(error, 'NotFound') || (error instanceof SwarmError && /no such container/i.test(error.message))
 const isUnavailable = (error: unknown): boolean => hasCode(error, 'Unavailable')
 const isDestroyed = (error: unknown): boolean => error instanceof TaskError && error.message === destroyedText

@@ -1,4 +1,4 @@
-import { readFrames, readLines } from '../../engine/docker/multiplexed.js'
+import { readFrames, readLines, type StreamFrame } from '../../engine/docker/multiplexed.js'
 import { SwarmError } from '../../model/errors.js'
 import type { LogMessage, LogOptions } from '../../model/logs.js'
 
@@ -12,23 +12,33 @@ export function logQuery(options: LogOptions, withDetails: boolean): URLSearchPa
   })
   if (withDetails) query.set('details', '1')
   if (options.tail !== undefined) query.set('tail', String(options.tail))
-  if (options.sinceMs !== undefined) query.set('since', (options.sinceMs / 1000).toFixed(3))
+  // Whole seconds, which every engine understands; `readLog` leaves out the rest.
+  if (options.sinceMs !== undefined) query.set('since', String(Math.floor(options.sinceMs / 1000)))
   return query
+}
+
+interface LogFormat {
+  readonly tty: boolean
+  readonly details: boolean
+  readonly sinceMs: number | undefined
 }
 
 /** Reads the body of such an answer. @throws {SwarmError} for an error that the engine put into it. */
 export async function* readLog(
   body: AsyncIterable<Buffer>,
-  options: { readonly tty: boolean; readonly details: boolean },
+  format: LogFormat,
 ): AsyncGenerator<LogMessage, void, undefined> {
-  if (options.tty) {
-    for await (const line of readLines(body)) yield readMessage('stdout', line, options.details)
-    return
-  }
-  for await (const { stream, data } of readFrames(body)) {
+  const sinceNs = format.sinceMs === undefined ? 0n : BigInt(Math.ceil(format.sinceMs * 1000)) * 1000n
+  for await (const { stream, data } of format.tty ? ttyFrames(body) : readFrames(body)) {
     if (stream === 3) throw new SwarmError('Unknown', data.toString('utf8').trim())
-    yield readMessage(stream === 2 ? 'stderr' : 'stdout', data, options.details)
+    const message = readMessage(stream === 2 ? 'stderr' : 'stdout', data, format.details)
+    if (message.timestampNs >= sinceNs) yield message
   }
+}
+
+/** A TTY has no frames: each line counts as one of stdout. */
+async function* ttyFrames(body: AsyncIterable<Buffer>): AsyncGenerator<StreamFrame, void, undefined> {
+  for await (const data of readLines(body)) yield { stream: 1, data }
 }
 
 const space = 32

@@ -160,7 +160,7 @@ describe('container of a task', () => {
   })
 
   it('gets whole seconds to stop, and no less than it asked for', () => {
-    assert.equal(stopTimeoutSeconds(task({})), undefined)
+    assert.equal(stopTimeoutSeconds(task({})), 10)
     assert.equal(stopTimeoutSeconds(task({ StopGracePeriod: 0 })), 0)
     assert.equal(stopTimeoutSeconds(task({ StopGracePeriod: 500e6 })), 1)
     assert.equal(stopTimeoutSeconds(task({ StopGracePeriod: 30e9 })), 30)
