@@ -9,3 +9,15 @@ export function isInvalidNode(node: Node | undefined): boolean {
 export function isLostNode(node: Node | undefined): boolean {
   return node === undefined || node.status.state === 'down'
 }
+
+/** Whether a service with one task per node may now want a task on the node, or no longer. */
+export function mayChangeEligibility(before: Node | undefined, after: Node | undefined): boolean {
+  if (before === undefined || after === undefined) return true
+  return (
+    before.spec !== after.spec ||
+    before.role !== after.role ||
+    before.description !== after.description ||
+    before.status.state !== after.status.state ||
+    before.status.addr !== after.status.addr
+  )
+}

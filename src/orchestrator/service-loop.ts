@@ -7,7 +7,7 @@ import { slotKey, type View } from '../store/schema.js'
 import type { Commit, Store } from '../store/store.js'
 import type { Tx } from '../store/transaction.js'
 import { planGlobalSlot, type GlobalPlan } from './global/plan.js'
-import { isInvalidNode, isLostNode } from './node.js'
+import { isInvalidNode, isLostNode, mayChangeEligibility } from './node.js'
 import { planReplicated } from './replicated/plan.js'
 import { isDue, planSlot, type SlotView } from './restart/plan-slot.js'
 import { fillingTasks, groupByNode, isStopping, placeKey, placeOf } from './slot.js'
@@ -432,16 +432,4 @@ function needsAttention(filling: readonly Task[], tx: Tx): boolean {
     if (isDead(task) || task.desiredState === TaskState.Ready) return true
     return task.nodeId !== undefined && isInvalidNode(tx.nodes.get(task.nodeId))
   })
-}
-
-/** Whether a global service may now want a task on the node, or no longer. */
-function mayChangeEligibility(before: Node | undefined, after: Node | undefined): boolean {
-  if (before === undefined || after === undefined) return true
-  return (
-    before.spec !== after.spec ||
-    before.role !== after.role ||
-    before.description !== after.description ||
-    before.status.state !== after.status.state ||
-    before.status.addr !== after.status.addr
-  )
 }

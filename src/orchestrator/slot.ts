@@ -79,6 +79,7 @@ export function endedByItself(task: Task): boolean {
 
 /** Was told to stop and may still run: who follows in its slot has to wait for it. */
 export function isStopping(task: Task, nodeOf: (id: string) => Node | undefined): boolean {
-  if (isLive(task) || isDead(task) || task.status.state < TaskState.Assigned) return false
+  if (task.desiredState < TaskState.Shutdown || isDead(task)) return false
+  if (task.status.state < TaskState.Assigned) return false
   return task.nodeId !== undefined && !isLostNode(nodeOf(task.nodeId))
 }

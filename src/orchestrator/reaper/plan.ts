@@ -1,10 +1,16 @@
 import type { Service, Task } from '../../model/objects.js'
 import { TaskState } from '../../model/task-state.js'
+import type { View } from '../../store/schema.js'
 import { newestTask } from '../slot.js'
 import { isDead, isLive, restartRules, statusTimeMs } from '../spec.js'
 
 /** Tasks that are kept for each slot where the cluster does not say, the live one included. */
 export const defaultHistoryLimit = 5
+
+/** Tasks that the cluster keeps for each slot. Negative: all. */
+export function historyLimit({ clusters }: Pick<View, 'clusters'>): number {
+  return clusters.list()[0]?.spec.Orchestration?.TaskHistoryRetentionLimit ?? defaultHistoryLimit
+}
 
 /** Whether the task's object is to go whatever the history limit. */
 export function isRemovable(task: Task): boolean {

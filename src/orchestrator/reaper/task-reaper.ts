@@ -6,7 +6,7 @@ import type { Commit, Store } from '../../store/store.js'
 import type { Tx } from '../../store/transaction.js'
 import { isDead, isJob, isLive } from '../spec.js'
 import { Work } from '../work.js'
-import { defaultHistoryLimit, isRemovable, planHistory } from './plan.js'
+import { defaultHistoryLimit, historyLimit, isRemovable, planHistory } from './plan.js'
 
 /** History is tidied in batches: so long after the first thing to do, or once there is much. */
 const batchDelayMs = 250
@@ -151,10 +151,6 @@ class TaskReaper implements Loop {
 }
 
 export const taskReaper: LoopFactory = (env, store, wake) => new TaskReaper(env, store, wake)
-
-function historyLimit(view: View): number {
-  return view.clusters.list()[0]?.spec.Orchestration?.TaskHistoryRetentionLimit ?? defaultHistoryLimit
-}
 
 function serviceOf(tx: Tx, tasks: readonly Task[]): Service | undefined {
   return tx.services.get(tasks[0]?.serviceId ?? '')

@@ -118,9 +118,14 @@ export function isDue(task: Task, nowMs: number): boolean {
   return remainingMs(task, task.notBeforeMs, nowMs) === 0
 }
 
-/** How long a task with desired state READY has to wait yet; 0: it may start. */
-function promotionDelayMs(task: Task, view: SlotView): number {
-  const { tasks, nowMs, nodeOf } = view
+/**
+ * How long a task with desired state READY has to wait yet, for its delay or for tasks of its slot that
+ * are being stopped. 0: it may start.
+ */
+export function promotionDelayMs(
+  task: Task,
+  { tasks, nowMs, nodeOf }: Pick<SlotView, 'tasks' | 'nowMs' | 'nodeOf'>,
+): number {
   const waits = tasks
     .filter((other) => isStopping(other, nodeOf))
     .map((other) => remainingMs(task, task.createdAtMs + stopTimeoutMs(other), nowMs))

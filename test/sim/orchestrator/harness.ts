@@ -26,8 +26,10 @@ interface Options {
   readonly seed?: number
   readonly commitMs?: number
   readonly loops?: readonly LoopFactory[]
-  /** Without it nobody assigns and runs tasks: tests do it by hand. */
+  /** False: nobody runs tasks; tests do it by hand. */
   readonly agents?: boolean
+  /** False: allocator and scheduler are among the loops. */
+  readonly placement?: boolean
 }
 
 interface Entry {
@@ -411,6 +413,7 @@ export class Harness {
     const jitter = () => 1 + this.env.randomInt(20)
     if (state > TaskState.Running) return undefined
     if (state < TaskState.Assigned) {
+      if (this.#options.placement === false) return undefined
       if (desired > TaskState.Complete) return undefined
       return { state: state === TaskState.New ? TaskState.Pending : TaskState.Assigned, delayMs: jitter() }
     }

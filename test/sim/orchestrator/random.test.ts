@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ServiceSpec } from '../../../src/model/spec/index.js'
 import { TaskState } from '../../../src/model/task-state.js'
-import { isTaskDirty } from '../../../src/orchestrator/index.js'
+import { allocatorLoop } from '../../../src/allocator/index.js'
+import { isTaskDirty, orchestratorLoops } from '../../../src/orchestrator/index.js'
+import { schedulerLoop } from '../../../src/scheduler/index.js'
 import { Harness, ms, replicated, withImage } from './harness.js'
 
 /**
@@ -22,8 +24,9 @@ class History {
   nodes: string[] = []
   #names = 0
 
-  constructor(seed: number) {
-    this.h = new Harness({ seed, commitMs: 1 + (seed % 5) })
+  constructor(seed: number, realLoops: boolean) {
+    const loops = realLoops ? [...orchestratorLoops, allocatorLoop, schedulerLoop] : orchestratorLoops
+    this.h = new Harness({ seed, commitMs: 1 + (seed % 5), loops, placement: !realLoops })
     const { behaviours } = this.h
     behaviours.set('app:1', {})
     behaviours.set('slow:1', { startMs: 3000, stopMs: 4000 })
@@ -157,8 +160,8 @@ class History {
   }
 }
 
-async function runHistory(seed: number): Promise<void> {
-  const history = new History(seed)
+async function runHistory(seed: number, realLoops = false): Promise<void> {
+  const history = new History(seed, realLoops)
   const { h } = history
   await h.cluster()
   history.nodes = await h.addNodes(2 + h.env.randomInt(4))
@@ -188,4 +191,8 @@ async function runHistory(seed: number): Promise<void> {
 
 for (const seed of [...pinned, ...Array.from({ length: seeds }, (_, n) => firstSeed + n)]) {
   test(`random history, seed ${seed}`, () => runHistory(seed))
+}
+
+for (let seed = firstSeed; seed < firstSeed + Math.ceil(seeds / 5); seed++) {
+  test(`random history with the real allocator and scheduler, seed ${seed}`, () => runHistory(seed, true))
 }
