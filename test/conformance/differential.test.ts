@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
+import { Dockerd } from '../lib/dockerd.js'
 import { needs } from '../lib/needs.js'
 import { Skepd } from '../lib/skepd.js'
 import { acceptedAs, acceptedDifferences, notYet } from './accepted-differences.js'
@@ -25,35 +26,71 @@ function skipped(step: string): string | false {
   return found === undefined ? false : `not yet: ${found.reason}`
 }
 
-describe('skepd answers as the recorded dockerd did', () => {
-  const recording = readRecording()
-  let skepd: Skepd | undefined
-  let differences: readonly Difference[] = []
+interface Daemons {
+  readonly skepd: Skepd
+  readonly dockerd?: Dockerd
+  readonly listenAddr: string
+}
 
-  before(async () => {
-    skepd = await Skepd.start()
-    const daemon = skepd
-    const target = {
-      listenAddr: `127.0.0.1:${await freePort()}`,
-      request: (...args: Parameters<Skepd['request']>) => daemon.request(...args),
+async function onSimulatedEngine(): Promise<Daemons> {
+  return { skepd: await Skepd.start(), listenAddr: `127.0.0.1:${await freePort()}` }
+}
+
+/** Skepd in dockerd's network, so that the ports are as free as dockerd found them. */
+async function onRealEngine(): Promise<Daemons> {
+  const dockerd = await Dockerd.start()
+  try {
+    await dockerd.importBusybox()
+    const wrap = (command: string, ...args: string[]) => dockerd.inNetwork(command, ...args)
+    return {
+      skepd: await Skepd.start({ engine: dockerd.host, wrap }),
+      dockerd,
+      listenAddr: '127.0.0.1:2377',
     }
-    const possible = script.filter(({ name }) => skipped(name) === false)
-    differences = compareRuns(recording.exchanges, await runScript(target, possible))
-  })
-  after(() => skepd?.stop())
+  } catch (error) {
+    await dockerd.stop()
+    throw error
+  }
+}
 
+function compareWith(start: () => Promise<Daemons>): () => readonly Difference[] {
+  let daemons: Daemons | undefined
+  let differences: readonly Difference[] = []
+  before(async () => {
+    daemons = await start()
+    const { skepd, listenAddr } = daemons
+    const request = (...args: Parameters<Skepd['request']>) => skepd.request(...args)
+    const possible = script.filter(({ name }) => skipped(name) === false)
+    differences = compareRuns(readRecording().exchanges, await runScript({ listenAddr, request }, possible))
+  })
+  after(async () => {
+    try {
+      await daemons?.skepd.stop()
+    } finally {
+      await daemons?.dockerd?.stop()
+    }
+  })
   for (const { name } of script) {
     test(name, { skip: skipped(name) }, () => {
       const unexpected = differences.filter((each) => each.step === name && acceptedAs(each) === undefined)
       assert.equal(unexpected.map(formatDifference).join('\n'), '')
     })
   }
+  return () => differences
+}
+
+describe('skepd on the simulated engine answers as the recorded dockerd did', () => {
+  const differences = compareWith(onSimulatedEngine)
 
   test('every accepted difference occurs', () => {
-    const seen = new Set(differences.map((each) => acceptedAs(each)?.name))
+    const seen = new Set(differences().map((each) => acceptedAs(each)?.name))
     const unseen = acceptedDifferences.filter(({ name }) => !seen.has(name)).map(({ name }) => name)
     assert.deepEqual(unseen, [])
   })
+})
+
+describe('skepd on a real engine answers as the recorded dockerd did', { skip: needs('engine') }, () => {
+  compareWith(onRealEngine)
 })
 
 test('the recording covers the script', () => {

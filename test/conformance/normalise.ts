@@ -18,8 +18,11 @@ export type Names = ReadonlyMap<string, string>
 
 const dockerHeaders = ['api-version', 'docker-experimental', 'ostype', 'server']
 
-/** An answer without IDs, times, keys, and numbers of the machine. */
-export function normalise(reply: Reply, names: Names): Answer {
+/**
+ * An answer without IDs, times, keys, and numbers of the machine.
+ * @param pick leaves only this member of the body.
+ */
+export function normalise(reply: Reply, names: Names, pick?: string): Answer {
   const contentType = reply.headers['content-type'] ?? null
   const isJson = contentType?.startsWith('application/json') === true && reply.text !== ''
   return {
@@ -32,9 +35,20 @@ export function normalise(reply: Reply, names: Names): Answer {
     }),
     finalNewline: reply.text.endsWith('\n'),
     body: isJson
-      ? normaliseList(normaliseValue(reply.json(), '', names))
+      ? normaliseList(normaliseValue(picked(parse(reply.text), pick), '', names))
       : normaliseText(reply.text, names) || null,
   }
+}
+
+/** One JSON value, or the list of those of a stream that has one on each line. */
+function parse(text: string): unknown {
+  const lines = text.trimEnd().split('\n')
+  const values = lines.map((line) => JSON.parse(line) as unknown)
+  return values.length === 1 ? values[0] : values
+}
+
+function picked(body: unknown, member: string | undefined): unknown {
+  return member === undefined ? body : (body as Record<string, unknown>)[member]
 }
 
 /** Lists come by random IDs: the order is asserted elsewhere, here it is made the same for all runs. */
@@ -67,7 +81,7 @@ function normaliseValue(value: unknown, path: string, names: Names): unknown {
 
 /** Versions count the writes of the whole cluster; process IDs and sizes are the machine's. */
 const ofTheMachine =
-  /(\.Version\.Index|\.JobIteration\.Index|\.PID|\.Description\.Resources\.(NanoCPUs|MemoryBytes)|\.DriverState\.Options\..*)$/
+  /(\.Version\.Index|\.JobIteration\.Index|\.PID|\.Description\.Resources\.(NanoCPUs|MemoryBytes)|\.DriverState\.Options\..*|\.time|\.timeNano)$/
 
 const zeroTime = '0001-01-01T00:00:00Z'
 

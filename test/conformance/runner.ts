@@ -33,7 +33,7 @@ export async function runScript(target: Target, steps: readonly Step[]): Promise
       const reply = await send(target, typeof step.call === 'function' ? await step.call(context) : step.call)
       if (step.save !== undefined && reply.status < 300) context.save(step.save, idIn(reply.json()))
       if (step.byId === true && reply.status === 200) assertById(reply.json())
-      exchanges.push({ name: step.name, answer: normalise(reply, names) })
+      exchanges.push({ name: step.name, answer: normalise(reply, names, step.pick) })
     } catch (error) {
       exchanges.push({ name: step.name, answer: noAnswer, failure: failureText(error) })
     }

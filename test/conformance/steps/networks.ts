@@ -1,3 +1,4 @@
+import { eventsSoFar } from './events.js'
 import { filters, get, post, postRaw, remove, v, type Step } from '../script.js'
 
 const create = `${v}/networks/create`
@@ -44,4 +45,5 @@ export const networkSteps: readonly Step[] = [
   get('network: bad verbose', `${v}/networks/net1?verbose=zz`),
   remove('remove network', `${v}/networks/net2`),
   remove('remove network: unknown', `${v}/networks/nosuch`),
+  eventsSoFar('events of networks', { type: ['network'], event: ['remove'], scope: ['swarm'] }),
 ]

@@ -1,3 +1,4 @@
+import { eventsSoFar } from './events.js'
 import { filters, get, post, remove, v, type Context, type Step } from '../script.js'
 
 const nodes = (value: Record<string, readonly string[]>) => `${v}/nodes?${filters(value)}`
@@ -52,4 +53,6 @@ export const nodeSteps: readonly Step[] = [
   remove('remove unknown node', `${v}/nodes/nosuch`),
   { name: 'remove the manager', call: (c) => ({ method: 'DELETE', path: node(c) }) },
   { name: 'remove the manager by force', call: (c) => ({ method: 'DELETE', path: `${node(c)}?force=1` }) },
+  // That of the last write may still be on its way.
+  eventsSoFar('events of nodes made', { type: ['node'], event: ['create'] }),
 ]

@@ -1,3 +1,4 @@
+import { eventsSoFar } from './events.js'
 import { filters, get, post, postRaw, remove, v, type Context, type Step } from '../script.js'
 
 /** Secrets and configs behave alike but for their texts and for what they show. */
@@ -51,6 +52,7 @@ function stepsOf(kind: 'secret' | 'config', limitBytes: number): Step[] {
     get(`${kind} after update`, `${base}/alpha`),
     remove(`remove ${kind}`, `${base}/Beta.x_y-1`),
     remove(`remove ${kind}: unknown`, `${base}/nosuch`),
+    eventsSoFar(`events of ${kind}s`, { type: [kind] }),
   ]
 }
 

@@ -1,3 +1,4 @@
+import { eventsSoFar } from './events.js'
 import { filters, get, post, postRaw, remove, v, type Context, type Step } from '../script.js'
 
 const create = `${v}/services/create`
@@ -335,6 +336,7 @@ export const serviceSteps: readonly Step[] = [
       byId: true,
     },
   ),
+  eventsSoFar('events of services', { type: ['service'], event: ['create', 'remove'] }),
   get('services: bad status', `${v}/services?status=zz`),
   get('services: bad status below its version', '/v1.40/services?status=zz'),
   get('services: unknown filter', services({ zz: ['zz'] })),
