@@ -5,21 +5,26 @@ import {
   type DatabaseThread,
   type Sealer,
   type SqlOp,
+  type SqlRow,
 } from '../db/index.js'
-import { tableNames, type TableName } from '../model/objects.js'
+import { tableNames, type TableName, type Task } from '../model/objects.js'
+import type { TaskSpec } from '../model/spec/index.js'
+import type { SpecDraft } from './spec-rows.js'
 import { SpecSharing, type StoredObject } from './spec-sharing.js'
 
 /**
  * The store's objects in SQLite. Every write-back ("flush") has a number, and a row belongs to the flush that
- * wrote it. `object_state` says which flushes count: from `base` to `flush`. So a large flush can be written in
+ * wrote it. `stored_state` says which flushes count: from `base` to `flush`. So a large flush can be written in
  * many small transactions, between which the log gets its turn, and becomes valid as a whole with one row.
  * An object's row of the highest flush that counts is the object; a row without data says that it is gone.
+ * Specs of tasks are rows of the kind `specs`, which tasks name in the column `spec`.
  */
 export const objectSchema: readonly string[] = [
-  `CREATE TABLE IF NOT EXISTS object_rows (
-    kind TEXT NOT NULL, id TEXT NOT NULL, flush INTEGER NOT NULL, data BLOB,
+  `CREATE TABLE IF NOT EXISTS stored_objects (
+    kind TEXT NOT NULL, id TEXT NOT NULL, flush INTEGER NOT NULL, spec TEXT, data BLOB,
     PRIMARY KEY (kind, id, flush)) WITHOUT ROWID`,
-  `CREATE TABLE IF NOT EXISTS object_state (
+  'CREATE INDEX IF NOT EXISTS stored_objects_by_spec ON stored_objects (spec) WHERE spec IS NOT NULL',
+  `CREATE TABLE IF NOT EXISTS stored_state (
     id INTEGER PRIMARY KEY CHECK (id = 1), applied_index INTEGER NOT NULL, flush INTEGER NOT NULL,
     base INTEGER NOT NULL, untidy INTEGER NOT NULL)`,
 ]
@@ -42,6 +47,8 @@ export interface StoredState {
   readonly objects: readonly StoredObject[]
 }
 
+type RowKind = TableName | 'specs'
+
 const pageRows = 1000
 
 /**
@@ -55,31 +62,71 @@ export async function loadObjects(db: ObjectDatabase, sealer: Sealer): Promise<S
     await deleteStrayRows(db, state)
     await db.write([putRowState({ ...state, untidy: false })])
   }
+  const specs = new Map<string, TaskSpec>()
+  for await (const { id, value } of readRows(db, sealer, 'specs', state)) specs.set(id, value as TaskSpec)
   const objects: StoredObject[] = []
   const sharing = new SpecSharing()
-  for (const kind of tableNames) {
-    for (let after = ''; ;) {
-      // With max(), SQLite takes `data` from the row that has the maximum.
-      const rows = await db.read(
-        `SELECT id, max(flush) AS flush, data FROM object_rows
-          WHERE kind = ? AND id > ? AND flush BETWEEN ? AND ? GROUP BY id ORDER BY id LIMIT ${pageRows}`,
-        [kind, after, state.base, state.flush],
-      )
-      for (const row of rows) {
-        after = textColumn(row, 'id')
-        if (row['data'] === null) continue
-        const opened = sealer.open(blobColumn(row, 'data'), rowContext(kind, after))
-        const object = JSON.parse(Buffer.from(opened).toString()) as unknown
-        objects.push(sharing.share({ table: kind, object } as StoredObject))
-      }
-      if (rows.length < pageRows) break
+  for (const table of tableNames) {
+    for await (const { id, spec: specId, value } of readRows(db, sealer, table, state)) {
+      const stored = { table, object: value } as StoredObject
+      if (stored.table === 'services') sharing.learn(stored.object)
+      objects.push(stored.table === 'tasks' ? withSpec(stored.object, specs, specId ?? '', id) : stored)
     }
+    if (table === 'services') for (const [id, spec] of specs) specs.set(id, sharing.share(spec))
   }
   return { appliedIndex: state.appliedIndex, objects }
 }
 
+interface StoredRow {
+  readonly id: string
+  readonly spec: string | undefined
+  readonly value: unknown
+}
+
+/** The objects of one kind, sorted by ID. The next page is read while this one is opened. */
+async function* readRows(
+  db: ObjectDatabase,
+  sealer: Sealer,
+  kind: RowKind,
+  { base, flush }: RowState,
+): AsyncGenerator<StoredRow> {
+  const noRows = Promise.resolve<readonly SqlRow[]>([])
+  // With max(), SQLite takes the other columns from the row that has the maximum.
+  const readPage = (after: string) =>
+    db.read(
+      `SELECT id, max(flush) AS flush, spec, data FROM stored_objects
+        WHERE kind = ? AND id > ? AND flush BETWEEN ? AND ? GROUP BY id ORDER BY id LIMIT ${pageRows}`,
+      [kind, after, base, flush],
+    )
+  for (let rows = await readPage(''); rows.length > 0;) {
+    const last = rows.at(-1)
+    const next = rows.length < pageRows || last === undefined ? noRows : readPage(textColumn(last, 'id'))
+    // Should opening a row throw below, nobody waits for the page any more.
+    next.catch(() => undefined)
+    for (const row of rows) {
+      if (row['data'] === null) continue
+      const id = textColumn(row, 'id')
+      const opened = sealer.open(blobColumn(row, 'data'), rowContext(kind, id))
+      const spec = row['spec'] === null ? undefined : textColumn(row, 'spec')
+      yield { id, spec, value: JSON.parse(Buffer.from(opened).toString()) as unknown }
+    }
+    rows = await next
+  }
+}
+
+function withSpec(
+  task: Task,
+  specs: ReadonlyMap<string, TaskSpec>,
+  specId: string,
+  taskId: string,
+): StoredObject {
+  const spec = specs.get(specId)
+  if (spec === undefined) throw new Error(`the database lacks the spec ${specId} of task ${taskId}`)
+  return { table: 'tasks', object: { ...task, spec } }
+}
+
 export async function readRowState(db: ObjectDatabase): Promise<RowState> {
-  const [row] = await db.read('SELECT * FROM object_state')
+  const [row] = await db.read('SELECT * FROM stored_state')
   if (row === undefined) return { appliedIndex: 0, flush: 0, base: 0, untidy: false }
   return {
     appliedIndex: numberColumn(row, 'applied_index'),
@@ -91,45 +138,90 @@ export async function readRowState(db: ObjectDatabase): Promise<RowState> {
 
 export function putRowState({ appliedIndex, flush, base, untidy }: RowState): SqlOp {
   return {
-    sql: 'INSERT OR REPLACE INTO object_state (id, applied_index, flush, base, untidy) VALUES (1, ?, ?, ?, ?)',
+    sql: 'INSERT OR REPLACE INTO stored_state (id, applied_index, flush, base, untidy) VALUES (1, ?, ?, ?, ?)',
     params: [appliedIndex, flush, base, untidy ? 1 : 0],
   }
 }
 
-/** @param object undefined for one that is gone. */
-export function putRow(
+/**
+ * The row of an object, and that of its spec if there is none yet.
+ * @param object undefined for one that is gone.
+ */
+export function putRows(
   sealer: Sealer,
-  kind: TableName,
+  flush: number,
+  table: TableName,
+  id: string,
+  object: object | undefined,
+  specs: SpecDraft,
+): readonly SqlOp[] {
+  if (object === undefined) return [insertRow(table, id, flush, null, null)]
+  if (table !== 'tasks') return [sealedRow(sealer, table, id, flush, null, object)]
+  const task = object as Task
+  const spec = specs.idOf(task.spec)
+  // A placeholder keeps the order of the fields, by which states are compared.
+  const row = sealedRow(sealer, table, id, flush, spec.id, { ...task, spec: null })
+  if (spec.row === undefined) return [row]
+  return [sealedRow(sealer, 'specs', spec.id, flush, null, spec.row.spec), row]
+}
+
+function sealedRow(
+  sealer: Sealer,
+  kind: RowKind,
   id: string,
   flush: number,
-  object: object | undefined,
+  spec: string | null,
+  value: object,
 ): SqlOp {
-  const data =
-    object === undefined ? null : sealer.seal(Buffer.from(JSON.stringify(object)), rowContext(kind, id))
+  const data = sealer.seal(Buffer.from(JSON.stringify(value)), rowContext(kind, id))
+  return insertRow(kind, id, flush, spec, data)
+}
+
+function insertRow(
+  kind: RowKind,
+  id: string,
+  flush: number,
+  spec: string | null,
+  data: Uint8Array | null,
+): SqlOp {
   return {
-    sql: 'INSERT INTO object_rows (kind, id, flush, data) VALUES (?, ?, ?, ?)',
-    params: [kind, id, flush, data],
+    sql: 'INSERT INTO stored_objects (kind, id, flush, spec, data) VALUES (?, ?, ?, ?, ?)',
+    params: [kind, id, flush, spec, data],
   }
 }
 
+/** Deletes the specs that no row of a task names. @returns their names. */
+export async function deleteUnusedSpecs(db: ObjectDatabase): Promise<readonly string[]> {
+  const rows = await db.read(
+    `SELECT id FROM stored_objects WHERE kind = 'specs'
+      AND NOT EXISTS (SELECT 1 FROM stored_objects AS task WHERE task.spec = stored_objects.id)`,
+  )
+  const ids = rows.map((row) => textColumn(row, 'id'))
+  for (let at = 0; at < ids.length; at += pageRows) {
+    const page = ids.slice(at, at + pageRows)
+    await db.write(page.map((id) => deleteRows('specs', id, Number.MAX_SAFE_INTEGER)))
+  }
+  return ids
+}
+
 /** Deletes an object's rows of flushes up to `flush`. */
-export function deleteRows(kind: TableName, id: string, flush: number): SqlOp {
+export function deleteRows(kind: RowKind, id: string, flush: number): SqlOp {
   return {
-    sql: 'DELETE FROM object_rows WHERE kind = ? AND id = ? AND flush <= ?',
+    sql: 'DELETE FROM stored_objects WHERE kind = ? AND id = ? AND flush <= ?',
     params: [kind, id, flush],
   }
 }
 
-const deleteInRange = 'DELETE FROM object_rows WHERE kind = ? AND id > ? AND (? IS NULL OR id <= ?)'
-const isSuperseded = `EXISTS (SELECT 1 FROM object_rows AS newer
-  WHERE newer.kind = object_rows.kind AND newer.id = object_rows.id AND newer.flush > object_rows.flush)`
+const deleteInRange = 'DELETE FROM stored_objects WHERE kind = ? AND id > ? AND (? IS NULL OR id <= ?)'
+const isSuperseded = `EXISTS (SELECT 1 FROM stored_objects AS newer
+  WHERE newer.kind = stored_objects.kind AND newer.id = stored_objects.id AND newer.flush > stored_objects.flush)`
 
 /** Deletes all rows that do not count, in steps that let the log get its turn. */
 export async function deleteStrayRows(db: ObjectDatabase, { flush, base }: RowState): Promise<void> {
-  for (const kind of tableNames) {
+  for (const kind of ['specs', ...tableNames]) {
     for (let after = ''; ;) {
       const [row] = await db.read(
-        `SELECT id FROM object_rows WHERE kind = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ${pageRows}`,
+        `SELECT id FROM stored_objects WHERE kind = ? AND id > ? ORDER BY id LIMIT 1 OFFSET ${pageRows}`,
         [kind, after],
       )
       const upTo = row === undefined ? undefined : textColumn(row, 'id')
@@ -146,6 +238,6 @@ export async function deleteStrayRows(db: ObjectDatabase, { flush, base }: RowSt
 }
 
 /** Binds a sealed row to its place. */
-function rowContext(kind: TableName, id: string): string {
+function rowContext(kind: RowKind, id: string): string {
   return `object/${kind}/${id}`
 }

@@ -5,14 +5,16 @@ import type { TableName } from '../model/objects.js'
 import {
   deleteRows,
   deleteStrayRows,
-  putRow,
+  deleteUnusedSpecs,
+  putRows,
   putRowState,
   readRowState,
   type ObjectDatabase,
   type RowState,
 } from './object-rows.js'
 import { decodeSnapshot } from './snapshot.js'
-import { SpecSharing, type StoredObject } from './spec-sharing.js'
+import { SpecRows, type SpecDraft } from './spec-rows.js'
+import type { StoredObject } from './spec-sharing.js'
 import type { Commit, Store } from './store.js'
 
 /** What changes often, a task on its way to RUNNING, is written once instead of six times. */
@@ -22,6 +24,8 @@ const maxFlushDelayMs = 5000
 const pausePerFlush = 10
 /** The event loop is not held longer than this while rows are made. */
 const sliceMs = 3
+/** So many new specs make it worth to look for unused ones. */
+const specsPerCleaning = 1000
 /** Rows of one transaction: some milliseconds, for which the log waits. */
 const chunkRows = 500
 
@@ -29,6 +33,12 @@ interface Row {
   readonly table: TableName
   readonly id: string
   readonly object: object | undefined
+}
+
+interface Staged {
+  readonly flush: number
+  readonly objects: readonly StoredObject[]
+  readonly specs: SpecDraft
 }
 
 /** A snapshot that is on disk and does not count yet. */
@@ -56,6 +66,7 @@ export class ObjectPersistence {
   /** Ends when nobody writes rows: a flush, or a snapshot from its first row until it is settled. */
   #busy: Promise<void> = Promise.resolve()
   #discardStaged: (() => void) | undefined
+  readonly #specs = new SpecRows()
   #state: RowState | undefined
   /** The highest number that any row may have. */
   #lastFlush = 0
@@ -116,7 +127,7 @@ export class ObjectPersistence {
       this.#discardStaged = undefined
     }
     try {
-      const { flush, objects } = await this.#writeStaged(content)
+      const staged = await this.#writeStaged(content)
       const discard = () => {
         if (isSettled) return
         settle()
@@ -129,7 +140,7 @@ export class ObjectPersistence {
         install: async () => {
           settle()
           try {
-            await this.#install(index, flush, objects)
+            await this.#install(index, staged)
           } finally {
             release()
           }
@@ -191,75 +202,87 @@ export class ObjectPersistence {
     }))
     this.#dirty = new Map()
     const next = { ...state, appliedIndex: index, flush: ++this.#lastFlush }
+    const specs = this.#specs.draft(next.flush)
     try {
-      if (rows.length <= chunkRows) await this.#writeAtOnce(rows, next)
-      else await this.#writeInChunks(rows, state, next)
+      if (rows.length <= chunkRows) await this.#writeAtOnce(rows, next, specs)
+      else await this.#writeInChunks(rows, state, next, specs)
     } catch (error) {
       this.#dirty = new Map([...dirty, ...this.#dirty])
       throw error
     }
+    this.#specs.keep(specs)
     this.#onPersisted(index)
-    if (rows.length > chunkRows) await this.#deleteSuperseded(rows, next)
+    await this.#clean(rows, next)
   }
 
-  async #writeAtOnce(rows: readonly Row[], next: RowState): Promise<void> {
+  async #writeAtOnce(rows: readonly Row[], next: RowState, specs: SpecDraft): Promise<void> {
     const superseded = rows.map(({ table, id }) => deleteRows(table, id, next.flush))
     const present = rows.filter(({ object }) => object !== undefined)
-    await this.#db.write([...superseded, ...(await this.#encode(present, next.flush)), putRowState(next)])
+    const put = await this.#encode(present, next.flush, specs)
+    await this.#db.write([...superseded, ...put, putRowState(next)])
     this.#state = next
   }
 
-  async #writeInChunks(rows: readonly Row[], state: RowState, next: RowState): Promise<void> {
+  async #writeInChunks(
+    rows: readonly Row[],
+    state: RowState,
+    next: RowState,
+    specs: SpecDraft,
+  ): Promise<void> {
     this.#hasStrayRows = true
     await this.#db.write([putRowState({ ...state, untidy: true })])
-    for (const chunk of chunksOf(rows)) await this.#db.write(await this.#encode(chunk, next.flush))
+    for (const chunk of chunksOf(rows)) await this.#db.write(await this.#encode(chunk, next.flush, specs))
     const valid = { ...next, untidy: true }
     await this.#db.write([putRowState(valid)])
     this.#hasStrayRows = false
     this.#state = valid
   }
 
-  /** The rows that a large flush has replaced. Should this fail, they only take up space. */
-  async #deleteSuperseded(rows: readonly Row[], { flush }: RowState): Promise<void> {
+  /** What a flush has made superfluous. Should this fail, it only takes up space. */
+  async #clean(rows: readonly Row[], state: RowState): Promise<void> {
     try {
-      for (const chunk of chunksOf(rows)) {
-        await this.#db.write(
-          chunk.map(({ table, id, object }) =>
-            deleteRows(table, id, object === undefined ? flush : flush - 1),
-          ),
-        )
-      }
-      await this.#writeTidy()
+      if (rows.length > chunkRows) await this.#deleteSuperseded(rows, state)
+      if (this.#specs.newCount >= specsPerCleaning) this.#specs.forget(await deleteUnusedSpecs(this.#db))
     } catch (error) {
       this.#env.log.warn({ err: errorText(error) }, 'could not delete old rows of objects')
     }
   }
 
-  async #writeStaged(content: AsyncIterable<Uint8Array>) {
+  async #deleteSuperseded(rows: readonly Row[], { flush }: RowState): Promise<void> {
+    for (const chunk of chunksOf(rows)) {
+      await this.#db.write(
+        chunk.map(({ table, id, object }) => deleteRows(table, id, object === undefined ? flush : flush - 1)),
+      )
+    }
+    await this.#writeTidy()
+  }
+
+  async #writeStaged(content: AsyncIterable<Uint8Array>): Promise<Staged> {
     const state = await this.#readState()
     const flush = ++this.#lastFlush
     const objects: StoredObject[] = []
-    const sharing = new SpecSharing()
+    const specs = this.#specs.draft(flush)
     let chunk: Row[] = []
     this.#hasStrayRows = true
     await this.#db.write([putRowState({ ...state, untidy: true })])
     for await (const stored of decodeSnapshot(until(this.#stop.signal, content))) {
-      const shared = sharing.share(stored)
-      objects.push(shared)
-      chunk.push({ table: shared.table, id: shared.object.id, object: shared.object })
+      objects.push(stored)
+      chunk.push({ table: stored.table, id: stored.object.id, object: stored.object })
       if (chunk.length < chunkRows) continue
-      await this.#db.write(await this.#encode(chunk, flush))
+      await this.#db.write(await this.#encode(chunk, flush, specs))
       chunk = []
     }
-    await this.#db.write(await this.#encode(chunk, flush))
-    return { flush, objects }
+    await this.#db.write(await this.#encode(chunk, flush, specs))
+    return { flush, objects, specs }
   }
 
-  async #install(index: number, flush: number, objects: readonly StoredObject[]): Promise<void> {
+  async #install(index: number, { flush, objects, specs }: Staged): Promise<void> {
     const next = { appliedIndex: index, flush, base: flush, untidy: true }
     await this.#db.write([putRowState(next)])
     this.#hasStrayRows = false
     this.#state = next
+    this.#specs.forgetAll()
+    this.#specs.keep(specs)
     this.#store.restore(index, objects)
     this.#dirty = new Map()
     this.#onPersisted(index)
@@ -288,11 +311,11 @@ export class ObjectPersistence {
     this.#state = tidy
   }
 
-  async #encode(rows: readonly Row[], flush: number): Promise<readonly SqlOp[]> {
+  async #encode(rows: readonly Row[], flush: number, specs: SpecDraft): Promise<readonly SqlOp[]> {
     const ops: SqlOp[] = []
     let sliceStartMs = this.#env.monotonicMs()
     for (const { table, id, object } of rows) {
-      ops.push(putRow(this.#sealer, table, id, flush, object))
+      ops.push(...putRows(this.#sealer, flush, table, id, object, specs))
       if (this.#env.monotonicMs() - sliceStartMs > sliceMs) {
         await new Promise((resolve) => setImmediate(resolve))
         sliceStartMs = this.#env.monotonicMs()

@@ -1,7 +1,7 @@
 import { tableNames, type Meta, type Task } from '../model/objects.js'
 import type { TaskSpec } from '../model/spec/index.js'
 import type { View } from './schema.js'
-import type { StoredObject } from './spec-sharing.js'
+import { SpecSharing, type StoredObject } from './spec-sharing.js'
 
 /**
  * The store's content as a stream for members that the log does not reach back for: lines of JSON. The first
@@ -72,6 +72,7 @@ async function* pieces(all: Iterable<Line>): AsyncGenerator<Uint8Array> {
  */
 export async function* decodeSnapshot(content: AsyncIterable<Uint8Array>): AsyncGenerator<StoredObject> {
   const specs: TaskSpec[] = []
+  const sharing = new SpecSharing()
   let count = 0
   let isOpen = false
   let end: number | undefined
@@ -82,11 +83,13 @@ export async function* decodeSnapshot(content: AsyncIterable<Uint8Array>): Async
       if (line.format !== format) throw new Error(`the snapshot is of another format: ${line.format}`)
       isOpen = true
     } else if (!isOpen) throw new Error('the snapshot has no beginning')
-    else if ('spec' in line) specs.push(line.spec)
+    else if ('spec' in line) specs.push(sharing.share(line.spec))
     else if ('end' in line) end = line.end
     else {
       count++
-      yield 'task' in line ? taskOf(line.task, specs) : (line as StoredObject)
+      const stored = 'task' in line ? taskOf(line.task, specs) : (line as StoredObject)
+      if (stored.table === 'services') sharing.learn(stored.object)
+      yield stored
     }
   }
   if (end !== count) throw new Error(`the snapshot is cut off after ${count} objects`)

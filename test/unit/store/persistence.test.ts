@@ -74,7 +74,7 @@ async function createMany(store: Store, prefix: string, count: number): Promise<
 }
 
 const rowCount = async (thread: DatabaseThread) =>
-  (await thread.read('SELECT count(*) AS count FROM object_rows'))[0]?.['count']
+  (await thread.read('SELECT count(*) AS count FROM stored_objects'))[0]?.['count']
 
 test('a restart finds the objects as of the index that was written', async (t) => {
   const { db } = await openDatabase(t)
@@ -102,7 +102,7 @@ test('a row that was moved or changed does not open', async (t) => {
   const { store, persistence } = await openMember(db)
   await createServices(store, 'a', 'b')
   await persistence.stop()
-  await thread.write([{ sql: "UPDATE object_rows SET id = 'c' WHERE id = 'a'", params: [] }])
+  await thread.write([{ sql: "UPDATE stored_objects SET id = 'c' WHERE id = 'a'", params: [] }])
   await assert.rejects(loadObjects(db, sealer), { name: 'SealError' })
 })
 
@@ -193,6 +193,38 @@ test('tasks share their spec with their service after a restart', async (t) => {
   assert.equal(view.tasks.get('u')?.spec, view.tasks.get('t')?.spec)
 })
 
+test('a spec is on disk once for all its tasks, and goes some time after the last of them', async (t) => {
+  const { thread, db } = await openDatabase(t)
+  const { store, persistence } = await openMember(db)
+  const specCount = async () =>
+    (await thread.read("SELECT count(*) AS count FROM stored_objects WHERE kind = 'specs'"))[0]?.['count']
+  const shared = { ForceUpdate: 1 }
+  await store.update((tx) => {
+    for (const id of ['a', 'b', 'c']) tx.create('tasks', newObject(aTask({ id, spec: shared })))
+  })
+  await persistence.flush()
+  assert.equal(await specCount(), 1)
+  for (let at = 0; at < 1000; at += 200) {
+    await store.update((tx) => {
+      for (let id = at; id < at + 200; id++)
+        tx.create('tasks', newObject(aTask({ id: `t${id}`, spec: { ForceUpdate: id } })))
+      for (const { id } of tx.tasks.byIdPrefix('t')) if (Number(id.slice(1)) % 2 === 0) tx.remove('tasks', id)
+    })
+    await persistence.flush()
+  }
+  assert.equal(await specCount(), 501)
+  // A spec whose row is gone gets one again.
+  await store.update((tx) => {
+    for (const id of ['a', 'b', 'c']) tx.remove('tasks', id)
+    for (let id = 1000; id < 2000; id++)
+      tx.create('tasks', newObject(aTask({ id: `t${id}`, spec: { ForceUpdate: id } })))
+  })
+  await persistence.flush()
+  await store.update((tx) => tx.create('tasks', newObject(aTask({ id: 'a', spec: shared }))))
+  await persistence.flush()
+  assert.equal(stateHash((await openMember(db)).store.view), stateHash(store.view))
+})
+
 test('a staged snapshot counts once it is installed: in memory, on disk, and after a restart', async (t) => {
   const { thread, db } = await openDatabase(t)
   const leader = memoryStore(new SimulatedEnv())
@@ -266,9 +298,15 @@ test('killed at any moment, a member comes back to the state that the log descri
   let member = await openMember(db)
   const change = (tx: Tx) => {
     const id = `s${below(900)}`
-    if (tx.services.get(id) === undefined) tx.create('services', newObject(aService({ id })))
+    const service = tx.services.get(id)
+    if (service === undefined) tx.create('services', newObject(aService({ id })))
     else if (below(3) === 0) tx.remove('services', id)
-    else tx.update('services', id, { specVersion: below(1000) })
+    else tx.update('services', id, { spec: { Name: id, TaskTemplate: { ForceUpdate: below(1000) } } })
+    const taskId = `t${below(300)}`
+    const spec = below(2) === 0 ? { ForceUpdate: below(9) } : (service?.spec.TaskTemplate ?? {})
+    if (tx.tasks.get(taskId) === undefined) tx.create('tasks', newObject(aTask({ id: taskId, spec })))
+    else if (below(3) === 0) tx.remove('tasks', taskId)
+    else tx.update('tasks', taskId, { slot: below(9) })
   }
   for (let life = 0; life < 25; life++) {
     for (let round = below(4); round >= 0; round--) {
