@@ -66,10 +66,8 @@ export function createApp(env: Env, backend: Backend, options: AppOptions = {}):
   useOwnCompilers(app)
   app.decorateRequest('apiVersion', maxApiVersion)
   app.decorateRequest('rawBody', undefined)
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', async (request) => {
     request.apiVersion = versions.get(request.raw) ?? maxApiVersion
-    // `/services/`: to moby's router a part of a path has at least one character.
-    if (Object.values(request.params as Record<string, string>).includes('')) return reply.callNotFound()
   })
   app.setErrorHandler((error, request, reply) => sendError(env, error, request, reply))
   app.setNotFoundHandler(pageNotFound)

@@ -23,6 +23,8 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
   const { daemon } = context.backend
 
   app.addHook('onRequest', async (request, reply) => {
+    // `/services/`: to moby's router a part of a path has at least one character.
+    if (Object.values(request.params as Record<string, string>).includes('')) return reply.callNotFound()
     context.events.attach()
     const { raw } = reply
     raw.setHeader('Api-Version', maxApiVersion)
@@ -31,6 +33,7 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
     checkVersionRange(request.apiVersion)
     checkSince(request)
     raw.setHeader('Docker-Experimental', 'false')
+    return undefined
   })
 
   // Bodies are read by the schemas of their routes, whatever their media type says.
