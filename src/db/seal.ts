@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { pooledRandomBytes } from '../env/random.js'
 
 /** Bytes that sealing adds: key id, nonce, authentication tag. */
 export const SEAL_OVERHEAD_BYTES = 1 + 12 + 16
@@ -51,7 +52,7 @@ export class Sealer {
    * sealed value moved to another row does not open.
    */
   seal(plain: Uint8Array, context: string | Uint8Array = EMPTY): Uint8Array {
-    const nonce = randomBytes(NONCE_BYTES)
+    const nonce = pooledRandomBytes(NONCE_BYTES)
     const cipher = createCipheriv('aes-256-gcm', this.#key(this.#currentKeyId), nonce)
     cipher.setAAD(toBytes(context))
     const sealed = new Uint8Array(plain.byteLength + SEAL_OVERHEAD_BYTES)

@@ -1,6 +1,7 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import type { Env } from './env.js'
 import type { Logger } from './log.js'
+import { pooledRandomBytes } from './random.js'
 
 /** The real clock, timers and randomness of this process. */
 export function systemEnv(log: Logger): Env {
@@ -12,7 +13,7 @@ export function systemEnv(log: Logger): Env {
       return () => clearTimeout(timer)
     },
     randomInt: (bound) => randomInt(bound),
-    randomBytes: (length) => randomBytes(length),
+    randomBytes: pooledRandomBytes,
     log,
   }
 }

@@ -93,7 +93,13 @@ async function startDaemon(
       await delay(50)
     }
   }
-  await target.call('POST', '/swarm/init', { ListenAddr: '127.0.0.1:2377', AdvertiseAddr: '127.0.0.1' })
+  await initSwarm(target)
   targets.push(target)
   return child
+}
+
+/** On any free port where the daemon can do that; dockerd's default port is free in its own namespace. */
+function initSwarm(target: Target): Promise<Buffer> {
+  const port = target.name === 'skepd' ? 0 : 2377
+  return target.call('POST', '/swarm/init', { ListenAddr: `127.0.0.1:${port}`, AdvertiseAddr: '127.0.0.1' })
 }
