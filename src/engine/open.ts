@@ -6,6 +6,7 @@ import { errorText, SwarmError } from '../model/errors.js'
 import { DockerEngine } from './docker/engine.js'
 import type { HostEngine } from './interface.js'
 import { SimulatedEngine } from './sim/engine.js'
+import { SimJournal } from './sim/journal.js'
 import { SimWorld } from './sim/world.js'
 
 export interface OpenEngineOptions {
@@ -14,6 +15,7 @@ export interface OpenEngineOptions {
   readonly hostname: string
   /** `key=value` */
   readonly labels: readonly string[]
+  /** The simulated engine keeps its world here. */
   readonly dataRoot: string
   readonly simulated: { readonly cpus: number | undefined; readonly memoryBytes: number | undefined }
 }
@@ -53,12 +55,12 @@ export function usualSockets(runtimeDir: string | undefined): readonly string[] 
   ]
 }
 
-function openSimulatedEngine(env: Env, options: OpenEngineOptions): SimulatedEngine {
+async function openSimulatedEngine(env: Env, options: OpenEngineOptions): Promise<SimulatedEngine> {
   const world = new SimWorld(env, {
     hostname: options.hostname,
     cpus: options.simulated.cpus ?? cpus().length,
     memoryBytes: options.simulated.memoryBytes ?? totalmem(),
     labels: options.labels,
   })
-  return new SimulatedEngine(env, world)
+  return new SimulatedEngine(env, world, await SimJournal.open(env, world, options.dataRoot))
 }

@@ -44,7 +44,23 @@ export interface PublishedPort {
   readonly published: number
 }
 
+/** What a container cannot tell from what it is made of: to be kept through a restart of the daemon. */
+export interface SavedContainer {
+  readonly id: string
+  readonly name: string
+  readonly volumes: readonly string[]
+  readonly createdAtMs: number
+  readonly state: SimContainerState
+  readonly runs: readonly { readonly startMs: number; readonly endMs?: number }[]
+  readonly pid: number
+  readonly exitCode: number
+  readonly error: string
+  readonly ports: readonly PublishedPort[]
+}
+
 const defaultStopTimeout = 10
+/** Runs that are kept of a container that is started again and again; older ones lose their log. */
+const savedRuns = 10
 
 /** One simulated container: Docker's states, driven by the timers of its `Env`. */
 export class SimContainer {
@@ -64,11 +80,57 @@ export class SimContainer {
   #timers: (() => void)[] = []
   #starting: { promise: Promise<void>; cancel: () => void } | undefined
 
-  constructor(host: ContainerHost, make: ContainerMake) {
+  /** @param saved how an earlier run of the daemon left it; its process has gone on since. */
+  constructor(host: ContainerHost, make: ContainerMake, saved?: SavedContainer) {
     this.#host = host
     this.make = make
-    this.createdAtMs = host.env.nowMs()
+    this.createdAtMs = saved?.createdAtMs ?? host.env.nowMs()
+    if (saved !== undefined) this.#restore(saved)
+  }
+
+  /** Tells the world that it exists. */
+  announce(): void {
     this.#emit('create')
+  }
+
+  save(): SavedContainer {
+    const { id, name, volumes } = this.make
+    const { createdAtMs, state, pid, exitCode, error, publishedPorts: ports } = this
+    const runs = this.runs.slice(-savedRuns).map((run) => ({ ...run }))
+    return { id, name, volumes, createdAtMs, state, runs, pid, exitCode, error, ports }
+  }
+
+  #restore(saved: SavedContainer): void {
+    this.state = saved.state
+    this.runs.push(...saved.runs.map((run) => ({ ...run })))
+    this.pid = saved.pid
+    this.exitCode = saved.exitCode
+    this.error = saved.error
+    if (saved.state !== 'running') {
+      this.health = this.make.hasHealthcheck && saved.runs.length > 0 ? 'unhealthy' : 'none'
+      return
+    }
+    for (const { protocol, published } of saved.ports) this.#host.ports.take(protocol, published)
+    this.publishedPorts = saved.ports
+    this.health = this.make.hasHealthcheck ? 'starting' : 'none'
+    this.#schedule(this.#host.env.nowMs() - (this.startedAtMs ?? 0))
+  }
+
+  /** Sets the timers of a process that has run for `elapsedMs`. */
+  #schedule(elapsedMs: number): void {
+    const { exit, health } = this.make.behaviour
+    if (exit !== undefined) this.#after(Math.max(0, exit.afterMs - elapsedMs), () => this.#exited(exit.code))
+    if (!this.make.hasHealthcheck) return
+    for (const { status, afterMs } of health) {
+      if (afterMs < elapsedMs) this.health = status
+      else this.#after(afterMs - elapsedMs, () => this.#becomes(status))
+    }
+  }
+
+  #becomes(status: HealthStatus): void {
+    this.health = status
+    this.#host.events.emit('container', `health_status: ${status}`, this.id, this.#attributes())
+    this.#changed()
   }
 
   get id(): string {
@@ -133,7 +195,7 @@ export class SimContainer {
   }
 
   #run(): void {
-    const { env, ports, events } = this.#host
+    const { env, ports } = this.#host
     const published: PublishedPort[] = []
     try {
       for (const { target, protocol, port } of this.make.ports) {
@@ -150,17 +212,7 @@ export class SimContainer {
     this.error = ''
     this.health = this.make.hasHealthcheck ? 'starting' : 'none'
     this.runs.push({ startMs: env.nowMs() })
-    const { exit, health } = this.make.behaviour
-    if (exit !== undefined) this.#after(exit.afterMs, () => this.#exited(exit.code))
-    if (this.make.hasHealthcheck) {
-      for (const { status, afterMs } of health) {
-        this.#after(afterMs, () => {
-          this.health = status
-          events.emit('container', `health_status: ${status}`, this.id, this.#attributes())
-          this.#changed()
-        })
-      }
-    }
+    this.#schedule(0)
     this.#emit('start')
     this.#changed()
   }

@@ -6,6 +6,7 @@ import type { EngineRequest, EngineResponse, HostEngine } from '../interface.js'
 import { failure, json, type SimAnswer } from './api/answer.js'
 import { answer } from './api/router.js'
 import { simApiVersion, simMinApiVersion } from './api/system.js'
+import type { SimJournal } from './journal.js'
 import { simEngineVersion, type SimWorld } from './world.js'
 
 /** More than any body that the simulated engine understands. */
@@ -19,11 +20,14 @@ export class SimulatedEngine implements HostEngine {
   readonly minApiVersion = simMinApiVersion
   readonly world: SimWorld
   readonly #env: Env
+  readonly #journal: SimJournal | undefined
   readonly #closed = new AbortController()
 
-  constructor(env: Env, world: SimWorld) {
+  /** @param journal keeps the world; closed with the engine. */
+  constructor(env: Env, world: SimWorld, journal?: SimJournal) {
     this.#env = env
     this.world = world
+    this.#journal = journal
   }
 
   async call(request: EngineRequest): Promise<EngineResponse> {
@@ -109,9 +113,9 @@ export class SimulatedEngine implements HostEngine {
       })
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed.abort(new SwarmError('Unavailable', 'the simulated engine is closed'))
-    return Promise.resolve()
+    await this.#journal?.close()
   }
 }
 

@@ -61,6 +61,15 @@ export class SimImages {
     return [...this.#byId.values()].sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? -1 : 1))
   }
 
+  /** Puts back an image of an earlier run. */
+  restore(image: SimImage): void {
+    this.#byId.set(image.id, image)
+  }
+
+  forget(id: string): void {
+    this.#byId.delete(id)
+  }
+
   /** By ID, ID prefix, tag or digest. */
   find(text: string): SimImage | undefined {
     const hex = text.startsWith('sha256:') ? text.slice(7) : text
@@ -97,9 +106,13 @@ export class SimImages {
   tag(image: SimImage, text: string): void {
     const { repository, tag = 'latest' } = familiarReference(text)
     const name = `${repository}:${tag}`
-    for (const other of this.#byId.values()) this.#untag(other, name)
+    for (const other of this.#byId.values()) {
+      if (other.id !== image.id && this.#untag(other, name)) {
+        this.#events.emit('image', 'untag', other.id, { name: other.id })
+      }
+    }
     const current = this.#byId.get(image.id) ?? image
-    this.#byId.set(image.id, { ...current, tags: [...current.tags, name].sort() })
+    this.#byId.set(image.id, { ...current, tags: [...new Set([...current.tags, name])].sort() })
     this.#events.emit('image', 'tag', image.id, { name })
   }
 
@@ -138,8 +151,9 @@ export class SimImages {
     return image
   }
 
-  #untag(image: SimImage, name: string): void {
-    if (!image.tags.includes(name)) return
+  #untag(image: SimImage, name: string): boolean {
+    if (!image.tags.includes(name)) return false
     this.#byId.set(image.id, { ...image, tags: image.tags.filter((tag) => tag !== name) })
+    return true
   }
 }

@@ -51,6 +51,15 @@ export class SimNetworks {
     return [...this.#byId.values()]
   }
 
+  /** Puts back a network of an earlier run. */
+  restore(network: SimNetwork): void {
+    this.#byId.set(network.id, network)
+  }
+
+  forget(id: string): void {
+    this.#byId.delete(id)
+  }
+
   /** By ID, name or ID prefix. */
   find(text: string): SimNetwork | undefined {
     const all = this.list()

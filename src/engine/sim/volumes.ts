@@ -29,6 +29,15 @@ export class SimVolumes {
     return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
+  /** Puts back a volume of an earlier run. */
+  restore(volume: SimVolume): void {
+    this.#byName.set(volume.name, volume)
+  }
+
+  forget(name: string): void {
+    this.#byName.delete(name)
+  }
+
   get(name: string): SimVolume | undefined {
     return this.#byName.get(name)
   }
@@ -48,6 +57,12 @@ export class SimVolumes {
   ): SimVolume {
     const present = this.#byName.get(name)
     if (present !== undefined) return present
+    if (name.length === 1) {
+      throw new SwarmError(
+        'InvalidArgument',
+        'volume name is too short, names should be at least two alphanumeric characters',
+      )
+    }
     if (name !== '' && !namePattern.test(name)) {
       throw new SwarmError(
         'InvalidArgument',

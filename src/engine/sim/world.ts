@@ -2,7 +2,7 @@ import type { Env } from '../../env/env.js'
 import { SwarmError } from '../../model/errors.js'
 import type { ContainerCreateBody } from '../types.js'
 import { simBehaviour } from './behaviour.js'
-import { SimContainer, type ContainerHost, type ContainerMake } from './container.js'
+import { SimContainer, type ContainerHost, type ContainerMake, type SavedContainer } from './container.js'
 import { SimEvents } from './events.js'
 import { SimImages } from './images.js'
 import { SimNetworks } from './networks.js'
@@ -93,33 +93,53 @@ export class SimWorld {
           'You have to remove (or rename) that container to be able to reuse that name.',
       )
     }
+    const volumes = this.#makeVolumes(config)
+    const make = this.#makeOf(config, { id, name: finalName, imageId: image.id, volumes, body })
+    return this.#add(new SimContainer(this.#host, make), true)
+  }
+
+  /**
+   * Puts back a container of an earlier run, which has gone on since.
+   * @throws {SwarmError} when its image is not there.
+   */
+  restore(saved: SavedContainer, config: ContainerCreateBody): SimContainer {
+    const image = this.images.find(config.Image)
+    if (image === undefined) throw new SwarmError('NotFound', `No such image: ${config.Image}`)
+    const { id, name, volumes } = saved
+    const make = this.#makeOf(config, { id, name, imageId: image.id, volumes, body: () => config })
+    this.#pid = Math.max(this.#pid, saved.pid)
+    return this.#add(new SimContainer(this.#host, make, saved), false)
+  }
+
+  #makeOf(
+    config: ContainerCreateBody,
+    given: Pick<ContainerMake, 'id' | 'name' | 'imageId' | 'volumes' | 'body'>,
+  ): ContainerMake {
     const labels = config.Labels ?? {}
     const argv = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])]
-    const behaviour = simBehaviour(labels, argv)
     const test = config.Healthcheck?.Test ?? []
-    const make: ContainerMake = {
-      id,
-      name: finalName,
+    return {
+      ...given,
       image: config.Image,
-      imageId: image.id,
       labels,
-      behaviour,
+      behaviour: simBehaviour(labels, argv),
       hasHealthcheck: test.length > 0 && test[0] !== '' && test[0] !== 'NONE',
       stopSignal: signalName(config.StopSignal ?? ''),
       stopTimeout: config.StopTimeout,
       autoRemove: config.HostConfig?.AutoRemove ?? false,
       ports: wantedPorts(config),
-      volumes: this.#makeVolumes(config),
-      body,
     }
-    const container = new SimContainer(this.#host, make)
-    this.#byId.set(id, container)
-    this.#byName.set(finalName, container)
-    if (make.autoRemove) {
+  }
+
+  #add(container: SimContainer, isNew: boolean): SimContainer {
+    this.#byId.set(container.id, container)
+    this.#byName.set(container.make.name, container)
+    if (container.make.autoRemove) {
       container.onChange(() => {
         if (container.state === 'exited') this.remove(container, { force: true, volumes: true })
       })
     }
+    if (isNew) container.announce()
     return container
   }
 
