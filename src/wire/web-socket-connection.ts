@@ -43,7 +43,7 @@ class WebSocketConnection implements Connection {
 
   close(code: number, reason: string): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.close(code, closeReason(reason))
-    else this.#socket.terminate()
+    else if (this.#socket.readyState === this.#socket.CONNECTING) this.#socket.terminate()
   }
 
   onMessage(listener: (data: string | Buffer) => void): void {

@@ -84,6 +84,18 @@ export class FakeExecutor implements Executor {
     return Promise.resolve()
   }
 
+  stateOf(taskId: string): FakeContainer['state'] | undefined {
+    return this.containers.get(taskId)?.state
+  }
+
+  /** The task's process ends by itself. */
+  ends(taskId: string, exitCode: number): void {
+    const container = this.containers.get(taskId)
+    if (container === undefined) throw new Error(`no container of ${taskId}`)
+    container.state = 'exited'
+    container.exitCode = exitCode
+  }
+
   behaviour(task: AssignedTask): Behaviour {
     return this.behaviours.get(task.spec.ContainerSpec?.Image ?? '') ?? {}
   }
