@@ -1,4 +1,5 @@
 import type { Node } from '../model/objects.js'
+import { sameValue } from './equal.js'
 
 /** Tasks on such a node must go elsewhere: it is gone, down, or being emptied. PAUSE is none of these. */
 export function isInvalidNode(node: Node | undefined): boolean {
@@ -10,14 +11,22 @@ export function isLostNode(node: Node | undefined): boolean {
   return node === undefined || node.status.state === 'down'
 }
 
-/** Whether a service with one task per node may now want a task on the node, or no longer. */
+/**
+ * Whether a service with one task per node may now want a task on the node, or no longer. Nodes report
+ * their description each time they connect: that alone is nothing new.
+ */
 export function mayChangeEligibility(before: Node | undefined, after: Node | undefined): boolean {
   if (before === undefined || after === undefined) return true
   return (
     before.spec !== after.spec ||
     before.role !== after.role ||
-    before.description !== after.description ||
-    before.status.state !== after.status.state ||
-    before.status.addr !== after.status.addr
+    isLostNode(before) !== isLostNode(after) ||
+    before.status.addr !== after.status.addr ||
+    (before.description !== after.description && !sameValue(constrained(before), constrained(after)))
   )
+}
+
+/** What constraints can see of a description. */
+function constrained({ description }: Node): readonly unknown[] {
+  return [description?.Hostname, description?.Platform, description?.Engine?.Labels]
 }

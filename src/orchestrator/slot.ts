@@ -66,8 +66,9 @@ export function fillingTasks(service: Service, tasks: readonly Task[]): readonly
  * condition is `none`.
  */
 function isHeld(service: Service, last: Task): boolean {
-  if (last.desiredState >= TaskState.Remove || service.updateStatus?.state === 'rollback_started')
-    return false
+  if (last.desiredState >= TaskState.Remove) return false
+  const rollsBack = service.updateStatus?.state === 'rollback_started'
+  if (rollsBack && last.specVersion !== service.specVersion) return false
   return endedByItself(last) && !shouldRestart(last)
 }
 

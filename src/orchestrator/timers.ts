@@ -1,5 +1,8 @@
 import type { Env } from '../env/env.js'
 
+/** What timers of Node.js can hold: 24 days. */
+const maxDelayMs = 2 ** 31 - 1
+
 /** One timer for each of many things: setting it again moves it. */
 export class KeyedTimers {
   readonly #env: Env
@@ -9,10 +12,14 @@ export class KeyedTimers {
     this.#env = env
   }
 
-  /** Runs `fn` at `atMs` (wall clock, Unix ms), at once when that has passed. */
+  /**
+   * Runs `fn` at `atMs` (wall clock, Unix ms), at once when that has passed. Earlier where that is more
+   * than 24 days away: `fn` looks for itself whether it is time.
+   */
   set(key: string, atMs: number, fn: () => void): void {
     this.clear(key)
-    const cancel = this.#env.after(Math.max(0, atMs - this.#env.nowMs()), () => {
+    const delayMs = Math.min(Math.max(0, atMs - this.#env.nowMs()), maxDelayMs)
+    const cancel = this.#env.after(delayMs, () => {
       this.#cancels.delete(key)
       fn()
     })

@@ -87,14 +87,18 @@ class JobLoop implements Loop {
     const serviceId = (after ?? before)?.serviceId
     if (serviceId === undefined || !this.#jobs.has(serviceId)) return
     const ended = after !== undefined && isDead(after) && before !== undefined && !isDead(before)
-    const gone = after === undefined && before !== undefined && before.desiredState <= TaskState.Complete
+    const gone = after === undefined && before !== undefined && isWanted(before)
+    const stopped = after !== undefined && before !== undefined && isWanted(before) && !isWanted(after)
     const waits = before === undefined && after?.desiredState === TaskState.Ready
     const lost = after?.nodeId !== undefined && after.nodeId !== before?.nodeId && this.#isInvalid(after)
-    if (ended || gone || waits || lost) this.#dirty.add(serviceId)
+    if (ended || gone || stopped || waits || lost) this.#dirty.add(serviceId)
   }
 
   #noteNode(id: string, before: Node | undefined, after: Node | undefined): void {
-    if (mayChangeEligibility(before, after)) for (const job of this.#globalJobs) this.#dirty.add(job)
+    const ready = before?.status.state !== after?.status.state && after?.status.state === 'ready'
+    if (ready || mayChangeEligibility(before, after)) {
+      for (const job of this.#globalJobs) this.#dirty.add(job)
+    }
     const wasInvalid = before !== undefined && isInvalidNode(before)
     if (isInvalidNode(after) === wasInvalid && isLostNode(after) === isLostNode(before)) return
     for (const { serviceId } of this.#store.view.tasks.by('node', id)) {
@@ -141,6 +145,10 @@ class JobLoop implements Loop {
     }
     return tasks.length + nodes.length + create.length
   }
+}
+
+function isWanted({ desiredState }: Task): boolean {
+  return desiredState <= TaskState.Complete
 }
 
 export const jobLoop: LoopFactory = (env, store, wake) => new JobLoop(env, store, wake)

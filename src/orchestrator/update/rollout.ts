@@ -243,10 +243,8 @@ function progressOf(
   const { delayMs } = updateRules(view.service)
   const filling = fillingTasks(view.service, tasks)
   const updated = filling.find((task) => !isDirty(task, view))
+  if (failedAtMs !== undefined) return { kind: 'settling', untilMs: failedAtMs + delayMs }
   if (filling.length === 0) return { kind: 'done' }
-  if (failedAtMs !== undefined) {
-    return { kind: 'settling', untilMs: failedAtMs + delayMs }
-  }
   if (updated === undefined) return { kind: 'dirty' }
   if (isDead(updated) && !isLive(updated)) return { kind: 'done' }
   if (updated.status.state !== TaskState.Running) return { kind: 'busy' }

@@ -1,3 +1,4 @@
+import { nodeMatches, parseConstraints } from '../../../src/model/constraint.js'
 import type { Cluster, Node, Service, Task, TaskStatus } from '../../../src/model/objects.js'
 import type { NodeSpec, ServiceSpec } from '../../../src/model/spec/index.js'
 import { TaskState } from '../../../src/model/task-state.js'
@@ -390,7 +391,7 @@ export class Harness {
           if (now === undefined || this.#nextStep(now)?.state !== next.state) return
           if (now.status.state !== task.status.state) return
           const placed = next.state === TaskState.Assigned && now.nodeId === undefined
-          const nodeId = placed ? this.#chooseNode(tx) : undefined
+          const nodeId = placed ? this.#chooseNode(tx, now) : undefined
           if (placed && nodeId === undefined) {
             this.env.after(500, () => this.#think(this.store.view.tasks.get(task.id) ?? task))
             return
@@ -446,10 +447,12 @@ export class Harness {
     }
   }
 
-  #chooseNode(tx: View): string | undefined {
-    const usable = tx.nodes
-      .list()
-      .filter((node) => node.status.state === 'ready' && (node.spec.Availability ?? 'active') === 'active')
+  #chooseNode(tx: View, task: Task): string | undefined {
+    const constraints = parseConstraints(task.spec.Placement?.Constraints ?? [])
+    const usable = tx.nodes.list().filter((node) => {
+      const active = (node.spec.Availability ?? 'active') === 'active'
+      return active && node.status.state === 'ready' && nodeMatches(constraints, node)
+    })
     const load = (node: Node) =>
       tx.tasks
         .by('node', node.id)

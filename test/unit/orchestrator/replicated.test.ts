@@ -70,14 +70,16 @@ test('3.1 a slot whose task is not to be restarted counts as filled', () => {
   assert.deepEqual(planReplicated(service, [done]).createSlots, [2])
 })
 
-test('3.1 such a slot is dead while a rollback runs', () => {
+test('3.1 such a slot is dead while a rollback from its spec runs', () => {
   const spec = {
     Mode: { Replicated: { Replicas: 1 } },
     TaskTemplate: { RestartPolicy: { Condition: 'none' } },
   }
   const service = aService(spec, { updateStatus: { state: 'rollback_started', message: '' } })
-  const failed = aTask(service, { state: Failed, desiredState: Shutdown })
+  const failed = aTask(service, { state: Failed, desiredState: Shutdown, specVersion: 5 })
   assert.deepEqual(planReplicated(service, [failed]).createSlots, [1])
+  const current = aTask(service, { state: Failed, desiredState: Shutdown })
+  assert.deepEqual(planReplicated(service, [current]).createSlots, [])
 })
 
 test('3.3 scale up takes the lowest free slots and keeps the history of those it fills again', () => {

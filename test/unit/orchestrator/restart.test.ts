@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RestartPolicy } from '../../../src/model/spec/index.js'
 import { TaskState } from '../../../src/model/task-state.js'
+import { planSlot } from '../../../src/orchestrator/restart/plan-slot.js'
 import { nextRestart, shouldRestart } from '../../../src/orchestrator/restart/policy.js'
 import { Harness, ms, replicated, second, withImage } from '../../sim/orchestrator/harness.js'
-import { aService, aTask, inOrder } from './builders.js'
+import { aNode, aService, aTask, inOrder } from './builders.js'
 
 const { Complete, Failed, Rejected, Shutdown, Orphaned, Running, Ready } = TaskState
 
@@ -237,5 +238,30 @@ test('7.6 a node that goes down or away is not waited for', async () => {
   await h.run(1000)
   assert.equal(h.running(id).length, 1)
   assert.equal(h.running(id)[0]?.desiredState, Running)
+  await h.stop()
+})
+
+test('7.once an old task that ends while its successor starts gets no other one', () => {
+  const service = aService({ TaskTemplate: { ContainerSpec: { Image: 'app:2' } } }, { specVersion: 2 })
+  const old = aTask(service, { specVersion: 1, spec: { ContainerSpec: { Image: 'app:1' } }, state: Failed })
+  const view = { service, nodeOf: () => aNode(), nowMs: 0, ranMs: () => 0, failedUpdate: new Set<string>() }
+  const starting = aTask(service, { state: TaskState.Starting })
+  const both = planSlot({ ...view, tasks: [old, starting] })
+  assert.deepEqual([both.shutdownTaskIds, both.replacement, both.empty], [[old.id], undefined, false])
+  assert.ok(planSlot({ ...view, tasks: [old] }).replacement)
+})
+
+test('7.once a slot whose new task failed gets one from a rollback in spite of the restart policy', async () => {
+  const { h, id } = await running({ Condition: 'none' }, 2)
+  h.behaviours.set('app:2', { refuses: 'failed' })
+  await h.updateService(id, withImage('app:2'))
+  await h.until('paused', () => h.service(id).updateStatus?.state === 'paused')
+  assert.equal(h.running(id).length, 1)
+  await h.rollbackService(id)
+  await h.until('running', () => h.running(id).length === 2)
+  // One that fails with the old spec is not tried again and again.
+  await h.report(h.running(id)[0]?.id ?? '', Failed)
+  await h.run(20_000)
+  assert.equal(h.running(id).length, 1)
   await h.stop()
 })
