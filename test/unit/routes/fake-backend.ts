@@ -22,7 +22,8 @@ export function soloStore(env: Env): Store {
   let index = 0
   const store: Store = new Store(env, {
     propose(data) {
-      const at = ++index
+      index = Math.max(index, store.appliedIndex) + 1
+      const at = index
       queueMicrotask(() => store.apply(at, data))
       return at
     },

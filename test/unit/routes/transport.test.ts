@@ -174,7 +174,7 @@ describe('bodies', () => {
     const { app } = await started(t)
     const create = async (options: InjectOptions) => {
       const answer = await app.inject({ method: 'POST', url: '/services/create', ...options })
-      return `${answer.statusCode} ${(answer.json() as { message: string }).message}`
+      return `${answer.statusCode} ${answer.json<{ message: string }>().message}`
     }
     assert.equal(await create({}), '400 mismatched Runtime and *Spec fields')
     assert.equal(await create({ headers: json, payload: '' }), '400 mismatched Runtime and *Spec fields')
