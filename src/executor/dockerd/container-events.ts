@@ -5,6 +5,15 @@ import type { EngineApi } from './api.js'
 const firstRetryMs = 100
 const lastRetryMs = 5000
 
+interface ContainerEvent {
+  readonly id?: string
+  readonly Action?: string
+  readonly Actor?: { readonly ID?: string; readonly Attributes?: Readonly<Record<string, string>> }
+}
+
+/** @param diedWith the exit code, where the event was the container's end. */
+export type ContainerListener = (diedWith?: number) => void
+
 /**
  * One stream of the engine's events for all tasks of the node. A listener is told that its container may
  * have changed and looks itself: so an event that is lost, doubled or from another time does no harm.
@@ -12,7 +21,7 @@ const lastRetryMs = 5000
 export class ContainerEvents {
   readonly #env: Env
   readonly #api: EngineApi
-  readonly #listeners = new Map<string, Set<() => void>>()
+  readonly #listeners = new Map<string, Set<ContainerListener>>()
   readonly #closed = new AbortController()
   #running = false
 
@@ -22,7 +31,7 @@ export class ContainerEvents {
   }
 
   /** Calls `listener` after events of the container, and each time that events may have been missed. */
-  listen(containerId: string, listener: () => void): () => void {
+  listen(containerId: string, listener: ContainerListener): () => void {
     let listeners = this.#listeners.get(containerId)
     if (listeners === undefined) {
       listeners = new Set()
@@ -75,8 +84,10 @@ export class ContainerEvents {
 
   #onEvent(text: string): void {
     if (text.trim() === '') return
-    const event = JSON.parse(text) as { id?: string; Actor?: { ID?: string } }
-    for (const listener of this.#listeners.get(event.Actor?.ID ?? event.id ?? '') ?? []) listener()
+    const { id, Action, Actor } = JSON.parse(text) as ContainerEvent
+    const exitCode = Number(Actor?.Attributes?.['exitCode'])
+    const diedWith = Action === 'die' && Number.isInteger(exitCode) ? exitCode : undefined
+    for (const listener of this.#listeners.get(Actor?.ID ?? id ?? '') ?? []) listener(diedWith)
   }
 
   #notifyAll(): void {

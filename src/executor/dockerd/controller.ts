@@ -303,6 +303,7 @@ export class DockerController implements Controller {
     let changed = true
     let wake = (): void => undefined
     let off: (() => void) | undefined
+    let diedWith: number | undefined
     try {
       for (;;) {
         signal.throwIfAborted()
@@ -315,13 +316,16 @@ export class DockerController implements Controller {
           if (off !== undefined && done(container)) return container
           if (off === undefined) {
             if (done(container)) return container
-            off = this.#host.events.listen(container.Id, () => {
+            off = this.#host.events.listen(container.Id, (exitCode) => {
+              diedWith = exitCode ?? diedWith
               changed = true
               wake()
             })
             continue
           }
         } catch (error) {
+          // Removed faster than one can look: its end was seen all the same.
+          if (isDestroyed(error) && diedWith !== undefined) throw exitError(diedWith) ?? error
           if (signal.aborted || error instanceof TaskError) throw error
           if (!isUnavailable(error)) throw new TaskError(errorText(error), { cause: error })
           waitMs = engineRetryMs
