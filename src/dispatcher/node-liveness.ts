@@ -20,6 +20,7 @@ interface Watched {
   /** Monotonic. */
   lastHeardMs: number
   allowedSilenceMs: number
+  timerDueMs: number
   cancelTimer: () => void
 }
 
@@ -78,6 +79,7 @@ export class NodeLiveness {
     const watched: Watched = {
       lastHeardMs: this.#env.monotonicMs(),
       allowedSilenceMs: missedHeartbeats * periodMs,
+      timerDueMs: 0,
       cancelTimer: () => undefined,
     }
     this.#watched.set(nodeId, watched)
@@ -100,7 +102,13 @@ export class NodeLiveness {
     const watched = this.#watched.get(nodeId)
     if (watched === undefined) return
     watched.lastHeardMs = this.#env.monotonicMs()
-    if (periodMs !== undefined) watched.allowedSilenceMs = missedHeartbeats * periodMs
+    if (periodMs === undefined) return
+    watched.allowedSilenceMs = missedHeartbeats * periodMs
+    // Only a period that became much shorter than it was is worth another timer.
+    const lateMs = watched.timerDueMs - (watched.lastHeardMs + watched.allowedSilenceMs)
+    if (lateMs <= periodMs) return
+    watched.cancelTimer()
+    this.#guard(nodeId, watched, watched.allowedSilenceMs)
   }
 
   /** The session ended without word of the node's end. */
@@ -132,6 +140,7 @@ export class NodeLiveness {
 
   /** One timer per node: it looks again when a heartbeat has come since. */
   #guard(nodeId: string, watched: Watched, delayMs: number): void {
+    watched.timerDueMs = this.#env.monotonicMs() + delayMs
     watched.cancelTimer = this.#env.after(delayMs, () => {
       const silentMs = this.#env.monotonicMs() - watched.lastHeardMs
       if (silentMs < watched.allowedSilenceMs) {

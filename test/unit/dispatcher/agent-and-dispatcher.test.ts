@@ -32,8 +32,9 @@ test('a task runs, is stopped, and its container goes with its object', async ()
       return Promise.resolve(ends[0])
     },
   })
-  await agent.start()
+  const started = agent.start()
   await runFor(env, 100)
+  await started
   assert.equal(store.view.nodes.get('n1')?.status.state, 'ready')
   assert.equal(store.view.nodes.get('n1')?.description?.Hostname, 'host-1')
 
