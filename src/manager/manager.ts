@@ -11,6 +11,7 @@ import { orchestratorLoops } from '../orchestrator/index.js'
 import { schedulerLoop } from '../scheduler/index.js'
 import { LoopRunner } from '../store/loop.js'
 import type { CommitListener, Store, View } from '../store/store.js'
+import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
 
 /** What a manager needs of its member of the raft cluster. */
@@ -32,6 +33,7 @@ const requestTimeoutMs = 20_000
 export class Manager {
   readonly control: Control
   readonly dispatcher: Dispatcher
+  readonly caServer: CaServer
   readonly #env: Env
   readonly #store: Store
   readonly #raft: RaftMember
@@ -61,11 +63,24 @@ export class Manager {
     this.#node = options.node
     this.#newCluster = options.newCluster
     this.control = createControl(env, store, { findLocalNetwork: options.findLocalNetwork })
+    this.caServer = new CaServer(env, store)
     this.dispatcher = new Dispatcher(env, store, { managerId: options.node.id })
   }
 
   get view(): View {
     return this.#store.view
+  }
+
+  /** Leads, and has started all that a leader does. */
+  get isLeading(): boolean {
+    return this.#ready && this.#raft.leads
+  }
+
+  /** Whether the node was removed from the swarm: its certificate counts no longer. */
+  isRemoved(nodeId: string): boolean {
+    return this.#store.view.clusters
+      .list()
+      .some(({ blacklistedCertificates }) => nodeId in blacklistedCertificates)
   }
 
   /** Root rotation comes with the cluster's certificates. */

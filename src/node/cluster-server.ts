@@ -1,27 +1,67 @@
 import { createServer, type Server } from 'node:https'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { peerIdentity, serverTlsOptions, type NodeCredentials, type NodeIdentity } from '../ca/index.js'
+import {
+  peerIdentity,
+  serverTlsOptions,
+  type NodeCredentials,
+  type NodeIdentity,
+  type NodeRole,
+} from '../ca/index.js'
 import type { Env } from '../env/env.js'
 import { SwarmError, errorText } from '../model/errors.js'
 import { formatHostPort, type HostPort } from './addresses.js'
+import {
+  callPrefix,
+  decodeOrigin,
+  encodeError,
+  leaderHeader,
+  originHeader,
+  type Caller,
+} from './cluster-calls.js'
 
 /** Takes over a WebSocket whose other end has proven who it is. */
 export type SocketHandler = (socket: WebSocket, identity: NodeIdentity, remoteAddress: string) => void
 
+/** What is behind one path of the cluster port. */
+export interface SocketRoute {
+  /** Whose certificates open it. */
+  readonly roles: readonly NodeRole[]
+  readonly accept: SocketHandler
+  /** Where the leader listens, when only the leader can serve this and this manager does not lead. */
+  readonly servedElsewhere?: () => { readonly leaderAddr: string | undefined } | undefined
+}
+
+/** Answers one call. What it throws is told to the caller, with its code if it is a `SwarmError`. */
+export type CallHandler = (args: unknown, caller: Caller) => Promise<unknown>
+
+export interface ClusterRoutes {
+  /** By path, such as `/session`. */
+  readonly sockets: ReadonlyMap<string, SocketRoute>
+  /** By name. */
+  readonly calls: ReadonlyMap<string, CallHandler>
+  /** Whether the node was removed from the swarm: its certificate counts no longer. */
+  readonly isRemoved: (nodeId: string) => boolean
+}
+
 /** The longest message that is taken from a peer. A full set of assignments of a busy node fits in. */
 const maxMessageBytes = 64 * 1024 * 1024
+/** What somebody without a certificate may send: a request for one is 500 bytes long. */
+const maxAnonymousBodyBytes = 16 * 1024
+const maxBodyBytes = 8 * 1024 * 1024
+const requestTimeoutMs = 30_000
 
 /**
- * The one port of cluster traffic: TLS with certificates of the cluster's own CA, and behind it WebSockets
- * by path. Whoever has no certificate of this cluster gets none of them.
+ * The one port of cluster traffic: TLS with certificates of the cluster's own CA. Behind it are WebSockets by
+ * path, for who has a certificate of the right role, and calls, some of which anybody may make: a node that
+ * joins has no certificate yet.
  */
 export class ClusterServer {
   readonly #env: Env
   readonly #clusterId: string
-  readonly #handlers: ReadonlyMap<string, SocketHandler>
+  readonly #routes: ClusterRoutes
   readonly #server: Server
   readonly #webSockets = new WebSocketServer({
     noServer: true,
@@ -29,20 +69,12 @@ export class ClusterServer {
     maxPayload: maxMessageBytes,
   })
 
-  /** @param handlers by path, such as `/session`. */
-  constructor(
-    env: Env,
-    clusterId: string,
-    credentials: NodeCredentials,
-    handlers: ReadonlyMap<string, SocketHandler>,
-  ) {
+  constructor(env: Env, clusterId: string, credentials: NodeCredentials, routes: ClusterRoutes) {
     this.#env = env
     this.#clusterId = clusterId
-    this.#handlers = handlers
-    this.#server = createServer(serverTlsOptions(credentials))
-    this.#server.on('request', (_request, response) => {
-      response.writeHead(404).end()
-    })
+    this.#routes = routes
+    this.#server = createServer({ ...serverTlsOptions(credentials), requestTimeout: requestTimeoutMs })
+    this.#server.on('request', (request, response) => this.#call(request, response))
     this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head)
     })
@@ -53,15 +85,20 @@ export class ClusterServer {
 
   /**
    * @returns the address with the real port.
-   * @throws {SwarmError} Unavailable when the address is taken or not this machine's.
+   * @throws {SwarmError} Unknown when the address is taken or not this machine's.
    */
   listen(address: HostPort): Promise<HostPort> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', (error) => {
+      const onError = (error: Error) => {
         const text = `could not listen on ${formatHostPort(address)} for cluster traffic: ${error.message}`
         reject(new SwarmError('Unknown', text, { cause: error }))
-      })
+      }
+      this.#server.once('error', onError)
       this.#server.listen(address.port, address.host, () => {
+        this.#server.off('error', onError)
+        this.#server.on('error', (error) =>
+          this.#env.log.error({ err: error.message }, 'the cluster port failed'),
+        )
         const bound = this.#server.address()
         resolve(typeof bound === 'object' && bound !== null ? { ...address, port: bound.port } : address)
       })
@@ -84,39 +121,122 @@ export class ClusterServer {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', (error) => this.#env.log.debug({ err: error.message }, 'a cluster connection broke'))
-    const handler = this.#handlers.get(request.url ?? '')
-    if (handler === undefined) {
-      refuse(socket, 404, `no such path: ${request.url ?? ''}`)
+    const route = this.#routes.sockets.get(request.url ?? '')
+    if (route === undefined) {
+      refuse(socket, '404 Not Found', `no such path: ${request.url ?? ''}`)
       return
     }
     let identity: NodeIdentity
     try {
-      identity = this.#authenticate(socket as TLSSocket)
+      identity = this.#authorize(socket as TLSSocket, route.roles)
     } catch (error) {
-      refuse(socket, 403, errorText(error))
+      refuse(socket, '403 Forbidden', errorText(error))
+      return
+    }
+    const elsewhere = route.servedElsewhere?.()
+    if (elsewhere !== undefined) {
+      refuse(socket, '421 Misdirected Request', 'this manager does not lead the swarm', elsewhere.leaderAddr)
       return
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      handler(webSocket, identity, request.socket.remoteAddress ?? '')
+      route.accept(webSocket, identity, request.socket.remoteAddress ?? '')
     })
   }
 
   /** @throws {SwarmError} PermissionDenied, Unauthenticated. */
-  #authenticate(socket: TLSSocket): NodeIdentity {
+  #authorize(socket: TLSSocket, roles: readonly NodeRole[]): NodeIdentity {
     const identity = peerIdentity(socket)
     if (identity === undefined)
       throw new SwarmError('PermissionDenied', 'a certificate of this swarm is needed')
     if (identity.clusterId !== this.#clusterId) {
       throw new SwarmError('PermissionDenied', 'the certificate is of another swarm')
     }
+    if (!roles.includes(identity.role)) {
+      throw new SwarmError('PermissionDenied', `a node that is a ${identity.role} may not do that`)
+    }
     return identity
+  }
+
+  #call(request: IncomingMessage, response: ServerResponse): void {
+    request.on('error', (error) => this.#env.log.debug({ err: error.message }, 'a cluster call broke'))
+    const url = request.url ?? ''
+    const handler = url.startsWith(callPrefix)
+      ? this.#routes.calls.get(url.slice(callPrefix.length))
+      : undefined
+    if (handler === undefined || request.method !== 'POST') {
+      response.writeHead(404).end()
+      return
+    }
+    this.#answer(handler, request).then(
+      (result) => sendJson(response, 200, { result: result ?? null }),
+      (error: unknown) => {
+        if (!(error instanceof SwarmError)) {
+          this.#env.log.error({ err: errorText(error), call: url }, 'a cluster call failed')
+        }
+        sendJson(response, 400, encodeError(error))
+      },
+    )
+  }
+
+  async #answer(handler: CallHandler, request: IncomingMessage): Promise<unknown> {
+    const caller = this.#caller(request)
+    const args = await readJson(request, caller.sender === undefined ? maxAnonymousBodyBytes : maxBodyBytes)
+    return handler(args, caller)
+  }
+
+  /**
+   * Who calls: whom the certificate names, unless it is a manager that passes on another's call. Whoever has
+   * no certificate of this swarm, or one that counts no longer, is nobody.
+   */
+  #caller(request: IncomingMessage): Caller {
+    const peer = peerIdentity(request.socket as TLSSocket)
+    const isMember = peer?.clusterId === this.#clusterId && !this.#routes.isRemoved(peer.nodeId)
+    const sender = isMember ? peer : undefined
+    const remoteAddress = request.socket.remoteAddress ?? ''
+    const origin = request.headers[originHeader]
+    if (typeof origin !== 'string') return { identity: sender, sender, remoteAddress, isForwarded: false }
+    if (sender?.role !== 'manager') {
+      throw new SwarmError('PermissionDenied', 'only managers pass calls on')
+    }
+    const { identity, remoteAddress: originAddress } = decodeOrigin(origin)
+    const isRemoved = identity !== undefined && this.#routes.isRemoved(identity.nodeId)
+    return {
+      identity: isRemoved ? undefined : identity,
+      sender,
+      remoteAddress: originAddress,
+      isForwarded: true,
+    }
   }
 }
 
-function refuse(socket: Duplex, status: number, text: string): void {
+/** @throws {SwarmError} InvalidArgument. */
+async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > maxBytes) throw new SwarmError('InvalidArgument', 'the call is too long')
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString()) as unknown
+  } catch (error) {
+    throw new SwarmError('InvalidArgument', 'the call is no JSON', { cause: error })
+  }
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  const bytes = Buffer.from(JSON.stringify(body))
+  response
+    .writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': bytes.length })
+    .end(bytes)
+}
+
+function refuse(socket: Duplex, status: string, text: string, leaderAddr?: string): void {
   const body = JSON.stringify({ message: text })
+  const leader = leaderAddr === undefined ? '' : `${leaderHeader}: ${leaderAddr}\r\n`
   socket.end(
-    `HTTP/1.1 ${status} ${status === 404 ? 'Not Found' : 'Forbidden'}\r\nContent-Type: application/json\r\n` +
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\n${leader}` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )
 }

@@ -4,10 +4,13 @@ import { newId } from '../env/id.js'
 import { SwarmError, errorText } from '../model/errors.js'
 import type { SwarmInitRequest, SwarmJoinRequest } from '../model/spec/index.js'
 import type { Manager } from '../manager/manager.js'
-import { formatHostPort, resolveAddresses, type NetworkInterface } from './addresses.js'
+import { defaultClusterPort, formatHostPort, parseHostPort, resolveAddresses } from './addresses.js'
+import type { NetworkInterface } from './addresses.js'
+import { joinCluster } from './certificates.js'
 import { foundCluster } from './founding.js'
 import { planInit } from './init-request.js'
-import { leaveRefusal, noManagerText } from './refusals.js'
+import { planJoin, type JoinPlan } from './join-request.js'
+import { alreadyInSwarmText, joinTimeoutText, leaveRefusal, noManagerText } from './refusals.js'
 import { SwarmRun, type Host } from './swarm-run.js'
 import type { SwarmDirectory } from './state-file.js'
 
@@ -20,9 +23,12 @@ export interface LocalNodeOptions {
   readonly defaultAdvertiseAddr: string | undefined
 }
 
+/** How long a join is waited for. Behaviour: moby daemon/cluster, swarmConnectTimeout. */
+const joinTimeoutMs = 20_000
+
 /**
- * This host's part in a swarm, from `docker swarm init` to `docker swarm leave`: in none, or in one that is
- * run by a `SwarmRun`. Behaviour and texts: moby daemon/cluster.
+ * This host's part in a swarm, from `docker swarm init` or `join` to `docker swarm leave`: in none, or in one
+ * that is run by a `SwarmRun`. Behaviour and texts: moby daemon/cluster.
  */
 export class LocalNode {
   readonly #env: Env
@@ -32,6 +38,8 @@ export class LocalNode {
   #error = ''
   /** init, join, leave and unlock exclude each other. */
   #change: Promise<unknown> = Promise.resolve()
+  /** A join under way, which outlives the call. */
+  #joining: { readonly abort: AbortController; readonly ended: Promise<unknown> } | undefined
 
   constructor(env: Env, options: LocalNodeOptions) {
     this.#env = env
@@ -52,6 +60,7 @@ export class LocalNode {
   /** An orderly end of the daemon: containers go on running. */
   async stop(): Promise<void> {
     await this.#exclusive(async () => {
+      await this.#endJoining()
       await this.#run?.stop()
       this.#run = undefined
     })
@@ -62,7 +71,7 @@ export class LocalNode {
     return {
       state: this.#state,
       nodeId: run?.nodeId ?? '',
-      nodeAddr: run?.state.localAddr ?? '',
+      nodeAddr: run === undefined ? '' : nodeAddr(run),
       error: this.#error,
       controlAvailable: this.#state === 'active' && run?.manager !== undefined,
       remoteManagers: run?.remoteManagers() ?? [],
@@ -72,12 +81,7 @@ export class LocalNode {
 
   init(request: SwarmInitRequest): Promise<string> {
     return this.#exclusive(async () => {
-      if (this.#state !== 'inactive') {
-        throw new SwarmError(
-          'Unavailable',
-          'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.',
-        )
-      }
+      this.#mustBeInactive()
       const plan = planInit(request)
       const addresses = resolveAddresses(
         {
@@ -102,6 +106,7 @@ export class LocalNode {
             raftMemberId: newId(this.#env),
           },
           founding,
+          onRemoved: (reason) => this.#onRemoved(reason),
         })
       } catch (error) {
         // A failed init leaves nothing behind.
@@ -113,34 +118,49 @@ export class LocalNode {
     })
   }
 
+  /**
+   * Waits 20 s at most for the managers to take this node in; after that the attempt goes on by itself.
+   * @throws {SwarmError} with Docker's text.
+   */
   join(request: SwarmJoinRequest): Promise<void> {
-    return this.#exclusive(() => {
-      void request
-      return Promise.reject(
-        new SwarmError(
-          'Unimplemented',
-          'joining a swarm is not available in this version: a swarm has one node',
-        ),
-      )
+    return this.#exclusive(async () => {
+      this.#mustBeInactive()
+      const { defaultAdvertiseAddr, interfaces } = this.#options
+      const plan = planJoin(request, defaultAdvertiseAddr, interfaces())
+      const abort = new AbortController()
+      this.#state = 'pending'
+      const joined = this.#join(plan, abort.signal)
+      // What becomes of it after the call has ended is in `status`.
+      const ended = joined.catch(() => undefined)
+      this.#joining = { abort, ended }
+      try {
+        await this.#within(joinTimeoutMs, joined)
+      } catch (error) {
+        if (error !== joinTimeout) {
+          await this.#forget()
+          throw error
+        }
+        joined.catch((late: unknown) => {
+          if (!abort.signal.aborted) this.#fail(late)
+        })
+        throw new SwarmError('Unavailable', joinTimeoutText)
+      }
     })
   }
 
   leave(force: boolean): Promise<void> {
     return this.#exclusive(async () => {
       if (this.#state === 'inactive') throw new SwarmError('Unavailable', 'This node is not part of a swarm')
-      if (!force) throw new SwarmError('Unavailable', leaveRefusal(this.#state))
-      await this.#run?.leave()
-      this.#run = undefined
-      this.#options.directory.wipe()
-      this.#state = 'inactive'
-      this.#error = ''
+      const isManager = this.#state === 'locked' || this.#run?.role === 'manager'
+      if (!force && isManager) throw new SwarmError('Unavailable', leaveRefusal(this.#state))
+      await this.#forget()
     })
   }
 
   unlock(key: string): Promise<void> {
     return this.#exclusive(async () => {
       if (this.#state !== 'locked') {
-        if (this.#state === 'inactive') throw new SwarmError('Unavailable', noManagerText('inactive'))
+        if (this.#run?.manager === undefined) throw this.#noManager()
         throw new SwarmError('AlreadyExists', 'swarm is not locked')
       }
       await this.#resume(parseUnlockKey(key))
@@ -153,7 +173,7 @@ export class LocalNode {
    */
   async manager(): Promise<Manager> {
     const manager = this.localManager()
-    if (manager === undefined) throw new SwarmError('Unavailable', noManagerText(this.#state))
+    if (manager === undefined) throw this.#noManager()
     await manager.ready()
     await manager.readBarrier()
     return manager
@@ -163,8 +183,28 @@ export class LocalNode {
     return this.#run?.manager
   }
 
+  #noManager(): SwarmError {
+    return new SwarmError('Unavailable', noManagerText(this.#state, this.#run?.role))
+  }
+
+  #mustBeInactive(): void {
+    if (this.#state !== 'inactive') throw new SwarmError('Unavailable', alreadyInSwarmText)
+  }
+
+  async #join(plan: JoinPlan, signal: AbortSignal): Promise<void> {
+    const { directory } = this.#options
+    directory.create()
+    const { keys, localAddress } = await joinCluster(this.#env, directory, plan, signal)
+    signal.throwIfAborted()
+    const { localAddr } = plan.state
+    const managers = [{ nodeId: '', addr: formatHostPort(plan.address) }]
+    const state = { ...plan.state, localAddr: localAddr === '' ? localAddress : localAddr, managers }
+    this.#run = await this.#startRun(keys, state)
+    await this.#untilReady(this.#run, signal)
+  }
+
   async #resume(unlockKey: Buffer | undefined): Promise<void> {
-    const { directory, host } = this.#options
+    const { directory } = this.#options
     const state = directory.readState()
     if (state === undefined) return
     const loaded = await KeyReadWriter.load(directory.certificates, unlockKey)
@@ -178,15 +218,61 @@ export class LocalNode {
         return
       case 'wrongKey':
         throw new SwarmError('Unauthenticated', 'swarm could not be unlocked: invalid key provided')
-      case 'loaded':
+      case 'loaded': {
         this.#state = 'pending'
-        this.#run = await SwarmRun.start(this.#env, host, directory, { keys: loaded.keys, state })
-        this.#state = 'active'
         this.#error = ''
+        const run = await this.#startRun(loaded.keys, state)
+        this.#run = run
+        // Managers may be gone for long; the daemon answers meanwhile.
+        void this.#untilReady(run, undefined)
         return
+      }
       default:
         return loaded satisfies never
     }
+  }
+
+  #startRun(keys: KeyReadWriter, state: SwarmRun['state']): Promise<SwarmRun> {
+    const { directory, host } = this.#options
+    return SwarmRun.start(this.#env, host, directory, {
+      keys,
+      state,
+      onRemoved: (reason) => this.#onRemoved(reason),
+    })
+  }
+
+  async #untilReady(run: SwarmRun, signal: AbortSignal | undefined): Promise<void> {
+    const aborted = new Promise<never>((_resolve, reject) => {
+      signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    })
+    await Promise.race([run.registered, aborted])
+    if (this.#run === run && this.#state === 'pending') this.#state = 'active'
+  }
+
+  /** Other nodes took its place: its containers go, and it stays so until somebody makes it leave. */
+  #onRemoved(reason: string): void {
+    const run = this.#run
+    if (run === undefined || this.#state === 'error') return
+    this.#fail(new SwarmError('PermissionDenied', reason))
+    this.#exclusive(() => run.leave()).catch((error: unknown) => {
+      this.#env.log.error({ err: errorText(error) }, 'what the swarm left on this node could not be removed')
+    })
+  }
+
+  /** Leaves nothing of the swarm on this node. */
+  async #forget(): Promise<void> {
+    await this.#endJoining()
+    await this.#run?.leave()
+    this.#run = undefined
+    this.#options.directory.wipe()
+    this.#state = 'inactive'
+    this.#error = ''
+  }
+
+  async #endJoining(): Promise<void> {
+    this.#joining?.abort.abort(new Error('the node leaves'))
+    await this.#joining?.ended
+    this.#joining = undefined
   }
 
   #fail(error: unknown): void {
@@ -195,9 +281,25 @@ export class LocalNode {
     this.#env.log.error({ err: this.#error }, 'this node could not take part in its swarm')
   }
 
+  /** @throws `joinTimeout`, or what `work` throws. */
+  #within(timeoutMs: number, work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#env.after(timeoutMs, () => reject(joinTimeout))
+      work.then(resolve, reject).finally(cancel)
+    })
+  }
+
   #exclusive<T>(change: () => Promise<T>): Promise<T> {
     const done = this.#change.then(change)
     this.#change = done.catch(() => undefined)
     return done
   }
+}
+
+const joinTimeout = new Error(joinTimeoutText)
+
+/** What it announces; else how it sees itself. */
+function nodeAddr({ state, role }: SwarmRun): string {
+  const advertised = parseHostPort(state.advertiseAddr, defaultClusterPort)?.host ?? ''
+  return role === 'manager' && advertised !== '' && advertised !== '0.0.0.0' ? advertised : state.localAddr
 }

@@ -7,6 +7,8 @@ import {
   NotLeaderError,
   RaftDriver,
   SqliteLog,
+  decodeMemberContext,
+  encodeMemberContext,
   noTransport,
   raftLogSchema,
   type StateMachine,
@@ -36,6 +38,18 @@ export class ManagerRun {
     this.#db = db
     this.#raft = raft
     this.#persistence = persistence
+  }
+
+  /** Leads, and does what only leaders do. */
+  get leads(): boolean {
+    return this.manager.isLeading
+  }
+
+  /** Where the leader listens, as far as this member knows. */
+  get leaderAddr(): string | undefined {
+    const { leaderId } = this.#raft.leadership
+    const leader = this.#raft.membership.members.find(({ id }) => id === leaderId)
+    return leader === undefined ? undefined : decodeMemberContext(leader.context)?.addr
   }
 
   /** @throws {SwarmError} Internal when the database is damaged or does not fit the key. */
@@ -98,7 +112,7 @@ export class ManagerRun {
       storage: new SqliteLog(db, sealer),
       stateMachine: singleMemberStateMachine(store),
       transport: noTransport,
-      ...(founding === undefined ? {} : { bootstrap: { context: identity.nodeId } }),
+      ...(founding === undefined ? {} : { bootstrap: { context: ownContext(identity, state) } }),
       onFatal: (error) => stopProcess(env, error),
     })
     log.raft = raft
@@ -134,6 +148,10 @@ interface ManagerStart {
 function memberId({ raftMemberId }: NodeState): string {
   if (raftMemberId === undefined) throw new SwarmError('Internal', 'the node state names no raft member')
   return raftMemberId
+}
+
+function ownContext({ nodeId }: NodeIdentity, { advertiseAddr }: NodeState): string {
+  return encodeMemberContext({ nodeId, addr: advertiseAddr })
 }
 
 function propose(raft: RaftDriver, data: Uint8Array): number {

@@ -2,18 +2,34 @@
 
 const notManager = 'This node is not a swarm manager. '
 
-/** Why this node does not answer calls for managers. */
-export function noManagerText(state: 'inactive' | 'pending' | 'active' | 'error' | 'locked'): string {
+export const alreadyInSwarmText =
+  'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
+
+export const lockedText =
+  'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.'
+
+export const joinTimeoutText =
+  'Timeout was reached before node joined. The attempt to join the swarm will continue in the background. Use the "docker info" command to see the current swarm status of your node.'
+
+/**
+ * Why this node does not answer calls for managers.
+ * @param role of the certificate; a node that is about to join has none, and counts as a worker.
+ */
+export function noManagerText(
+  state: 'inactive' | 'pending' | 'active' | 'error' | 'locked',
+  role: 'manager' | 'worker' = 'worker',
+): string {
   switch (state) {
     case 'inactive':
     case 'error':
       return `${notManager}Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.`
     case 'locked':
-      return 'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.'
+      return lockedText
     case 'pending':
-      return `${notManager}Manager is being prepared or has trouble connecting to the cluster.`
     case 'active':
-      return `${notManager}Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.`
+      return role === 'manager'
+        ? `${notManager}Manager is being prepared or has trouble connecting to the cluster.`
+        : `${notManager}Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.`
     default:
       return state satisfies never
   }

@@ -25,6 +25,8 @@ const NodeStateSchema = Type.Object({
   localAddr: Type.String(),
   /** This manager's ID in the raft cluster, in decimal. Never used again after removal. */
   raftMemberId: Type.Optional(Type.String()),
+  /** The managers that this node knew last. */
+  managers: Type.Optional(Type.Array(Type.Object({ nodeId: Type.String(), addr: Type.String() }))),
 })
 
 export type NodeState = Readonly<Static<typeof NodeStateSchema>>
@@ -93,6 +95,11 @@ export class SwarmDirectory {
     const directory = openSync(this.path, 'r')
     fsyncSync(directory)
     closeSync(directory)
+  }
+
+  /** What only managers have: for a node that has become a worker. */
+  removeManagerFiles(): void {
+    rmSync(dirname(this.managerDatabase), { recursive: true, force: true })
   }
 
   /** Leaves the directory empty: this node is in no swarm any more. */

@@ -4,18 +4,25 @@ import {
   certificateIdentity,
   clientTlsOptions,
   parseCertificate,
+  parseCertificates,
   tlsInfo,
+  verifyChain,
   type KeyReadWriter,
-  type NodeIdentity,
+  type NodeRole,
 } from '../ca/index.js'
-import type { Env } from '../env/env.js'
+import { sleep, type Env } from '../env/env.js'
+import { newId } from '../env/id.js'
 import type { Executor } from '../executor/interface.js'
+import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { Manager } from '../manager/manager.js'
-import { webSocketConnection, type Connection } from '../wire/index.js'
-import { formatHostPort, parseHostPort, defaultClusterPort, type HostPort } from './addresses.js'
-import { ClusterServer } from './cluster-server.js'
+import { webSocketConnection, type Connection, type SessionMessage } from '../wire/index.js'
+import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from './addresses.js'
+import { CertificateRenewer } from './certificate-renewer.js'
+import { certificateCall, readIssued } from './certificates.js'
+import { callNode, leaderHeader } from './cluster-calls.js'
 import type { Founding } from './founding.js'
-import { ManagerRun } from './manager-run.js'
+import { ManagerSide, sessionPath } from './manager-side.js'
+import { Remotes, type RemoteManager } from './remotes.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
 
 /** What this host brings into a swarm. */
@@ -26,140 +33,315 @@ export interface Host {
   readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
 }
 
-interface Start {
+export interface RunOptions {
   readonly keys: KeyReadWriter
   readonly state: NodeState
   /** Only at the founding; later the recorded addresses are used. */
   readonly founding?: Founding
+  /** The managers removed this node from the swarm: it takes part no longer. */
+  readonly onRemoved: (reason: string) => void
 }
 
-const sessionPath = '/session'
+/** Behaviour: moby/swarmkit node/node.go: the wait before a manager that failed starts again doubles up to this. */
+const maxRestartDelayMs = 30_000
+const firstRestartDelayMs = 200
+const handshakeTimeoutMs = 5000
 
-/** One run of this node as a member of a swarm, from start to stop: cluster port, manager, agent. */
+/**
+ * One run of this node as a member of a swarm, from start to stop: the agent, the certificate that is renewed,
+ * and, while the certificate says so, the manager.
+ */
 export class SwarmRun {
   readonly nodeId: string
-  readonly state: NodeState
-  readonly #server: ClusterServer
-  readonly #managerRun: ManagerRun
+  /** Resolves once a manager has this node's session. */
+  readonly registered: Promise<void>
+  readonly #env: Env
+  readonly #host: Host
+  readonly #directory: SwarmDirectory
+  readonly #keys: KeyReadWriter
+  readonly #remotes: Remotes
   readonly #agent: Agent
+  readonly #renewer: CertificateRenewer
+  readonly #stopping = new AbortController()
+  readonly #onRegistered: () => void
+  /** Until the manager has started once: a swarm is founded once. */
+  #founding: Founding | undefined
+  #state: NodeState
+  #managerSide: ManagerSide | undefined
+  /** The manager starts and stops as roles change: one change after the other. */
+  #roleChange: Promise<void> = Promise.resolve()
 
-  private constructor(
-    nodeId: string,
-    state: NodeState,
-    parts: { readonly server: ClusterServer; readonly managerRun: ManagerRun; readonly agent: Agent },
-  ) {
-    this.nodeId = nodeId
-    this.state = state
-    this.#server = parts.server
-    this.#managerRun = parts.managerRun
-    this.#agent = parts.agent
+  private constructor(env: Env, host: Host, directory: SwarmDirectory, options: RunOptions) {
+    this.#env = env
+    this.#host = host
+    this.#directory = directory
+    this.#keys = options.keys
+    this.#state = options.state
+    this.nodeId = certificateIdentity(options.keys.certificate).nodeId
+    this.#remotes = new Remotes(env, options.state.managers ?? [])
+    let onRegistered: () => void = () => undefined
+    this.registered = new Promise((resolve) => (onRegistered = resolve))
+    this.#onRegistered = onRegistered
+    this.#founding = options.founding
+    this.#agent = new Agent(env, {
+      nodeId: this.nodeId,
+      hostname: host.hostname,
+      executor: host.executor,
+      dbPath: directory.workerDatabase,
+      dial: () => this.#dial(),
+      describe: (description) => ({ ...description, TLSInfo: tlsInfoOf(this.#keys) }),
+      onSession: (session) => this.#onSession(session),
+      onRemoved: (reason) => options.onRemoved(reason),
+    })
+    this.#renewer = new CertificateRenewer(env, {
+      keys: this.#keys,
+      request: async (csrPem) => readIssued(await this.callManagers(certificateCall, { csrPem })),
+      onRenewed: () => this.#onRenewed(),
+    })
   }
 
   /**
    * Brings all parts up. When one of them fails, those before it are stopped again.
    * @throws {SwarmError} when the cluster port is taken or the state is damaged.
    */
-  static async start(env: Env, host: Host, directory: SwarmDirectory, start: Start): Promise<SwarmRun> {
-    const identity = certificateIdentity(start.keys.certificate)
-    let managerRun: ManagerRun | undefined
-    const server = new ClusterServer(
-      env,
-      identity.clusterId,
-      start.keys.credentials,
-      new Map([
-        [
-          sessionPath,
-          (socket: WebSocket, peer: NodeIdentity, remoteAddress: string) =>
-            managerRun?.manager.dispatcher.accept(webSocketConnection(socket), peer, remoteAddress),
-        ],
-      ]),
-    )
-    const { listen, state } = await bind(server, start)
-    directory.writeState(state)
+  static async start(
+    env: Env,
+    host: Host,
+    directory: SwarmDirectory,
+    options: RunOptions,
+  ): Promise<SwarmRun> {
+    const run = new SwarmRun(env, host, directory, options)
+    directory.create()
+    directory.writeState(run.#state)
     try {
-      managerRun = await ManagerRun.start(env, host, directory, { ...start, state, identity })
+      if (run.role === 'manager') await run.#startManager()
+      await run.#agent.start()
     } catch (error) {
-      await server.close()
+      await run.#stopManager()
       throw error
     }
-    const agent = new Agent(env, {
-      nodeId: identity.nodeId,
-      hostname: host.hostname,
-      executor: host.executor,
-      dbPath: directory.workerDatabase,
-      dial: () => dial(start.keys, ownAddress(listen)),
-      describe: (description) => ({ ...description, TLSInfo: tlsInfoOf(start.keys) }),
-    })
-    await agent.start()
-    return new SwarmRun(identity.nodeId, state, { server, managerRun, agent })
+    run.#renewer.start()
+    return run
   }
 
-  get manager(): Manager {
-    return this.#managerRun.manager
+  /** What the certificate says. */
+  get role(): NodeRole {
+    return certificateIdentity(this.#keys.certificate).role
   }
 
-  remoteManagers(): readonly { readonly nodeId: string; readonly addr: string }[] {
-    return this.manager.view.nodes
-      .list()
-      .flatMap(({ id, managerAddr }) =>
-        managerAddr === undefined ? [] : [{ nodeId: id, addr: managerAddr }],
-      )
+  get state(): NodeState {
+    return this.#state
+  }
+
+  get manager(): Manager | undefined {
+    return this.#managerSide?.run.manager
+  }
+
+  remoteManagers(): readonly RemoteManager[] {
+    return this.#remotes.managers
+  }
+
+  /**
+   * Asks the managers one after another until one answers; they find the leader by themselves.
+   * @throws {SwarmError} what the answer was; Unavailable when there was none.
+   */
+  async callManagers(name: string, args: unknown): Promise<unknown> {
+    let last: SwarmError | undefined
+    for (let left = Math.max(1, this.#remotes.managers.length); left > 0; left--) {
+      const address = this.#pick()
+      if (address === undefined) break
+      try {
+        const tls = clientTlsOptions(this.#keys.credentials)
+        const { result } = await callNode(this.#env, this.#reachable(address), name, args, { tls })
+        return result
+      } catch (error) {
+        if (!(error instanceof SwarmError) || !['Unavailable', 'DeadlineExceeded'].includes(error.code))
+          throw error
+        this.#remotes.failed(formatHostPort(address))
+        last = error
+      }
+    }
+    throw last ?? clusterError('Unavailable', 'no manager is known')
   }
 
   /** Ends the run; containers go on. */
   async stop(): Promise<void> {
+    this.#stopping.abort(new Error('this node stops'))
+    await this.#renewer.stop()
     await this.#agent.stop()
+    await this.#roleChange
     await this.#stopManager()
   }
 
   /** Ends the run for good: the containers of the swarm's tasks go with it. */
   async leave(): Promise<void> {
+    this.#stopping.abort(new Error('this node leaves'))
+    await this.#renewer.stop()
     await this.#agent.leave()
+    await this.#roleChange
     await this.#stopManager()
   }
 
-  async #stopManager(): Promise<void> {
-    await this.#managerRun.stop()
-    await this.#server.close()
-  }
-}
+  // ---- The session
 
-/** Listens, and puts the real port where the user asked for any. */
-async function bind(
-  server: ClusterServer,
-  { state }: Start,
-): Promise<{ listen: HostPort; state: NodeState }> {
-  const wanted = parseHostPort(state.listenAddr, defaultClusterPort)
-  const advertised = parseHostPort(state.advertiseAddr, defaultClusterPort)
-  if (wanted === undefined || advertised === undefined)
-    throw new Error('the node state has no usable addresses')
-  const listen = await server.listen(wanted)
-  if (wanted.port !== 0) return { listen, state }
-  const advertise = { ...advertised, port: advertised.port === 0 ? listen.port : advertised.port }
-  return {
-    listen,
-    state: { ...state, listenAddr: formatHostPort(listen), advertiseAddr: formatHostPort(advertise) },
+  #onSession({ node, managers, rootCaPem }: SessionMessage): void {
+    if (this.#remotes.learn(managers))
+      this.#saveState({ managers: this.#remotes.managers.map((m) => ({ ...m })) })
+    this.#onRegistered()
+    if (rootCaPem !== '' && rootCaPem !== this.#keys.credentials.rootPem) this.#trust(rootCaPem)
+    this.#renewer.roleIs(node.role)
+    if (node.certificateStatus === 'rotate') this.#renewer.renewNow()
+  }
+
+  /** Another root is trusted only if it also vouches for the certificate that this node has. */
+  #trust(rootPem: string): void {
+    const [leaf, ...intermediates] = parseCertificates(this.#keys.credentials.certificatePem)
+    try {
+      verifyChain(leaf, { roots: parseCertificates(rootPem), intermediates, nowMs: this.#env.nowMs() })
+    } catch (error) {
+      this.#env.log.warn({ err: errorText(error) }, 'the managers name a root that this node does not trust')
+      return
+    }
+    this.#keys
+      .saveRoot(rootPem)
+      .then(() => this.#managerSide?.useCredentials(this.#keys))
+      .catch((error: unknown) =>
+        this.#env.log.error({ err: errorText(error) }, 'the new root could not be saved'),
+      )
+  }
+
+  async #dial(): Promise<Connection> {
+    const first = this.#pick()
+    if (first === undefined) throw new Error('no manager is known')
+    const addr = formatHostPort(first)
+    try {
+      const answer = await this.#openSession(first)
+      if (!('leaderAddr' in answer)) {
+        this.#remotes.prefer(addr)
+        return answer
+      }
+      this.#remotes.failed(addr)
+      const leader = parseHostPort(answer.leaderAddr ?? '', defaultClusterPort)
+      if (leader === undefined || leader.host === '') throw new Error(`${addr} knows no leader`)
+      const second = await this.#openSession(leader)
+      if ('leaderAddr' in second) throw new Error(`${answer.leaderAddr ?? ''} does not lead`)
+      this.#remotes.prefer(formatHostPort(leader))
+      return second
+    } catch (error) {
+      this.#remotes.failed(addr)
+      throw error
+    }
+  }
+
+  #openSession(address: HostPort): Promise<Connection | { readonly leaderAddr: string | undefined }> {
+    const socket = new WebSocket(`wss://${formatHostPort(this.#reachable(address))}${sessionPath}`, {
+      ...clientTlsOptions(this.#keys.credentials),
+      perMessageDeflate: false,
+      handshakeTimeout: handshakeTimeoutMs,
+    })
+    return new Promise((resolve, reject) => {
+      socket.once('open', () => resolve(webSocketConnection(socket)))
+      socket.on('error', reject)
+      socket.once('unexpected-response', (request, response) => {
+        const { [leaderHeader]: leaderAddr } = response.headers
+        if (response.statusCode === 421) {
+          resolve({ leaderAddr: typeof leaderAddr === 'string' ? leaderAddr : undefined })
+        } else {
+          reject(new Error(`the manager refuses this node: ${response.statusCode}`))
+        }
+        request.destroy()
+      })
+    })
+  }
+
+  /** A manager asks itself when it knows of no other. */
+  #pick(): HostPort | undefined {
+    const own = this.#managerSide
+    const except = own === undefined ? this.nodeId : undefined
+    return this.#remotes.pick(except) ?? own?.ownAddress
+  }
+
+  /** This node may not reach itself under the address that it announces. */
+  #reachable(address: HostPort): HostPort {
+    const own = this.#managerSide
+    return own !== undefined && formatHostPort(address) === this.#state.advertiseAddr
+      ? own.ownAddress
+      : address
+  }
+
+  // ---- Role and certificate
+
+  async #onRenewed(): Promise<void> {
+    this.#managerSide?.useCredentials(this.#keys)
+    if ((this.role === 'manager') === (this.#managerSide !== undefined)) return
+    const change = this.role === 'manager' ? () => this.#becomeManager() : () => this.#becomeWorker()
+    this.#roleChange = this.#roleChange.then(change)
+    await this.#roleChange
+  }
+
+  /** What keeps the manager from starting, a taken port for one, may pass. */
+  async #becomeManager(): Promise<void> {
+    for (let delayMs = firstRestartDelayMs; this.role === 'manager' && this.#managerSide === undefined;) {
+      try {
+        await this.#startManager()
+        return
+      } catch (error) {
+        this.#env.log.error(
+          { err: errorText(error), delayMs },
+          'the manager could not start; it is tried again',
+        )
+      }
+      const isStopped = await sleep(this.#env, delayMs, this.#stopping.signal).then(
+        () => false,
+        () => true,
+      )
+      if (isStopped) return
+      delayMs = Math.min(2 * delayMs, maxRestartDelayMs)
+    }
+  }
+
+  async #becomeWorker(): Promise<void> {
+    await this.#stopManager()
+    this.#directory.removeManagerFiles()
+    const { raftMemberId: _gone, ...state } = this.#state
+    this.#state = state
+    this.#directory.writeState(state)
+    await this.#keys.dropDataKeys()
+    this.#env.log.info({ node: this.nodeId }, 'this node is a worker now')
+  }
+
+  async #startManager(): Promise<void> {
+    this.#directory.create()
+    if (this.#keys.dataKey === undefined) await this.#keys.createDataKey(this.#env)
+    if (this.#state.raftMemberId === undefined) this.#saveState({ raftMemberId: newId(this.#env) })
+    const founding = this.#founding
+    this.#managerSide = await ManagerSide.start(this.#env, this.#directory, {
+      keys: this.#keys,
+      identity: certificateIdentity(this.#keys.certificate),
+      state: this.#state,
+      findLocalNetwork: this.#host.findLocalNetwork,
+      ...(founding !== undefined && { founding }),
+    })
+    this.#founding = undefined
+    this.#state = this.#managerSide.state
+    const self = { nodeId: this.nodeId, addr: this.#state.advertiseAddr }
+    const others = this.#remotes.managers.filter(({ nodeId }) => nodeId !== this.nodeId)
+    this.#remotes.learn([...others, self])
+  }
+
+  async #stopManager(): Promise<void> {
+    const side = this.#managerSide
+    this.#managerSide = undefined
+    await side?.stop()
+  }
+
+  #saveState(patch: Partial<NodeState>): void {
+    this.#state = { ...this.#state, ...patch }
+    this.#directory.writeState(this.#state)
   }
 }
 
 /** What the node shows of the root that it trusts. */
 function tlsInfoOf({ credentials }: KeyReadWriter) {
   return tlsInfo(credentials.rootPem, parseCertificate(credentials.rootPem))
-}
-
-/** Where this node's own agent finds its manager. */
-function ownAddress({ host, port }: HostPort): HostPort {
-  if (host === '0.0.0.0') return { host: '127.0.0.1', port }
-  return host === '::' ? { host: '::1', port } : { host, port }
-}
-
-function dial(keys: KeyReadWriter, address: HostPort): Promise<Connection> {
-  const socket = new WebSocket(`wss://${formatHostPort(address)}${sessionPath}`, {
-    ...clientTlsOptions(keys.credentials),
-    perMessageDeflate: false,
-  })
-  return new Promise((resolve, reject) => {
-    socket.once('open', () => resolve(webSocketConnection(socket)))
-    socket.once('error', reject)
-  })
 }
