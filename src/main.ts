@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from './daemon/config.js'
 import { runDaemon } from './daemon/daemon.js'
+import { SwarmError } from './model/errors.js'
 import { OptionError, parseCommandLine, usage } from './daemon/options.js'
 
 /** The version in the package's `package.json`, however deep below it the compiled files lie. */
@@ -23,7 +24,7 @@ try {
     console.log(line.action === 'help' ? usage() : `skepd version ${packageVersion()}`)
   }
 } catch (error) {
-  if (!(error instanceof OptionError)) throw error
+  if (!(error instanceof OptionError || error instanceof SwarmError)) throw error
   console.error(`skepd: ${error.message}`)
   process.exitCode = 1
 }
