@@ -11,7 +11,7 @@ import { isInvalidNode, isLostNode, mayChangeEligibility } from './node.js'
 import { planReplicated } from './replicated/plan.js'
 import { isDue, planSlot, type SlotView } from './restart/plan-slot.js'
 import { fillingTasks, groupByNode, isStopping, placeKey, placeOf } from './slot.js'
-import { isDead, isJob, isLive, isPaused, isUpdating, modeOf } from './spec.js'
+import { isDead, isJob, isLive, isPaused, isRollingBack, isUpdating, modeOf } from './spec.js'
 import type { Place } from './task.js'
 import { KeyedTimers } from './timers.js'
 import { afterUpdateFailure, isUpdateFailure } from './update/failure.js'
@@ -144,6 +144,8 @@ class ServiceLoop implements Loop {
       this.#markSlotOf(after)
     } else if (before.status.state !== after.status.state && after.status.state === TaskState.Running) {
       if (this.#rollouts.has(serviceId) || this.#hasCompany(after)) this.#markSlotOf(after)
+    } else if (before.status.err !== after.status.err && after.status.state === TaskState.Pending) {
+      if (this.#rollouts.has(serviceId)) this.#markSlotOf(after)
     } else if (before.nodeId !== after.nodeId && this.#isOnInvalidNode(after)) {
       this.#markSlotOf(after)
     }
@@ -330,6 +332,7 @@ class ServiceLoop implements Loop {
     const plan = this.#planSlot(ref.place, {
       ...this.#viewOf(tx, service),
       tasks,
+      tasksOn: (nodeId) => tx.tasks.by('node', nodeId),
       ranMs: (task) => this.#ranMs.get(task.id),
       failedUpdate: failed,
     })
@@ -340,6 +343,7 @@ class ServiceLoop implements Loop {
     const create = plan.replacement ?? plan.create
     if (create !== undefined) write.create(service, ref.place, create)
     for (const id of plan.shutdownTaskIds) this.#ranMs.delete(id)
+    if (plan.inTheWay.length > 0) noteStopFirst(tx, service, ref.place)
     if (plan.empty) this.#dirtyServices.add(ref.serviceId)
     if (this.#rollouts.get(ref.serviceId)?.touch(key) === true) this.#dirtyRollouts.add(ref.serviceId)
     if (plan.recheckAtMs === undefined) return
@@ -413,6 +417,16 @@ class ServiceLoop implements Loop {
 }
 
 export const serviceLoop: LoopFactory = (env, store, wake) => new ServiceLoop(env, store, wake)
+
+/** Says that a slot is not updated in the order that was asked for. */
+function noteStopFirst(tx: Tx, service: Service, place: Place): void {
+  const status = service.updateStatus
+  if (status === undefined) return
+  const where = 'slot' in place ? `slot ${place.slot}` : `node ${place.nodeId}`
+  const what = isRollingBack(service) ? 'rollback' : 'update'
+  const message = `${what} in progress: stop-first on ${where}, where the old task is in the way`
+  tx.update('services', service.id, { updateStatus: { ...status, message } })
+}
 
 /** Gives a slot a task unless it has one by now. */
 function fillSlot(tx: Tx, write: TaskWriter, serviceId: string, place: Place): void {

@@ -44,7 +44,13 @@ export function planGlobalSlot(view: SlotView, node: Node | undefined): GlobalPl
   return { ...nothing, create: { desiredState: waits ? TaskState.Ready : TaskState.Running } }
 }
 
-const nothing: GlobalPlan = { shutdownTaskIds: [], promoteTaskIds: [], removeTaskIds: [], empty: false }
+const nothing: GlobalPlan = {
+  shutdownTaskIds: [],
+  promoteTaskIds: [],
+  inTheWay: [],
+  removeTaskIds: [],
+  empty: false,
+}
 
 function stopAll(tasks: readonly Task[]): GlobalPlan {
   return { ...nothing, shutdownTaskIds: tasks.map(({ id }) => id) }

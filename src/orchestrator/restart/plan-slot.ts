@@ -3,9 +3,10 @@ import type { Node, Service, Task } from '../../model/objects.js'
 import { TaskState } from '../../model/task-state.js'
 import { isInvalidNode } from '../node.js'
 import { endedByItself, fillingTasks, isStopping, newestTask } from '../slot.js'
-import { isDead, isLive, isPaused } from '../spec.js'
+import { isDead, isLive, isPaused, isUpdating } from '../spec.js'
 import type { NewTaskOptions } from '../task.js'
 import { isTaskDirty } from '../update/dirty.js'
+import { isInTheWay } from '../update/in-the-way.js'
 import { movedRestart, nextRestart, shouldRestart } from './policy.js'
 
 export interface SlotView {
@@ -13,6 +14,8 @@ export interface SlotView {
   /** All tasks of the slot. */
   readonly tasks: readonly Task[]
   readonly nodeOf: (id: string) => Node | undefined
+  /** All tasks of a node. */
+  readonly tasksOn: (nodeId: string) => readonly Task[]
   readonly nowMs: number
   /** How long a task was RUNNING before it ended; undefined: not known. */
   readonly ranMs: (task: Task) => number | undefined
@@ -27,6 +30,8 @@ export interface SlotPlan {
   readonly replacement?: NewTaskOptions
   /** When to look again, even if nothing changes. */
   readonly recheckAtMs?: number
+  /** Tasks among those to be stopped that leave no room for their successor beside them. */
+  readonly inTheWay: readonly Task[]
   /** Nobody fills the slot: whether it still needs somebody is for the whole service to decide. */
   readonly empty: boolean
 }
@@ -59,6 +64,7 @@ export function planSlot(view: SlotView): SlotPlan {
   const replacement = replacementFor(ended, left, view)
   const winner = left.find((task) => !isDead(task) && isSettled(task, view))
   const superseded = winner === undefined ? [] : left.filter((task) => task !== winner && !isDead(task))
+  const inTheWay = winner === undefined ? tasksInTheWay(left, view) : []
   const promoted: string[] = []
   for (const task of left) {
     if (task.desiredState !== TaskState.Ready || isDead(task) || superseded.includes(task)) continue
@@ -67,7 +73,8 @@ export function planSlot(view: SlotView): SlotPlan {
     else promoted.push(task.id)
   }
   return {
-    shutdownTaskIds: [...ended, ...superseded].map(({ id }) => id),
+    inTheWay,
+    shutdownTaskIds: [...ended, ...superseded, ...inTheWay].map(({ id }) => id),
     promoteTaskIds: promoted,
     ...(replacement === undefined ? {} : { replacement }),
     ...(due.length === 0 ? {} : { recheckAtMs: Math.min(...due) }),
@@ -88,9 +95,27 @@ function isOnInvalidNode(task: Task, { nodeOf }: SlotView): boolean {
 }
 
 /** Runs, is up to date, and so makes every other task of the slot superfluous. */
-function isSettled(task: Task, { service, nodeOf }: SlotView): boolean {
+function isSettled(task: Task, view: SlotView): boolean {
   if (task.status.state !== TaskState.Running || task.desiredState !== TaskState.Running) return false
-  return !isTaskDirty(service, task, task.nodeId === undefined ? undefined : nodeOf(task.nodeId))
+  return !isDirtyTask(task, view)
+}
+
+/** With start-first, old tasks whose successor finds no other place than theirs. */
+function tasksInTheWay(left: readonly Task[], view: SlotView): readonly Task[] {
+  const { service, nodeOf, tasksOn } = view
+  if (left.length < 2 || !isUpdating(service)) return []
+  const wanted = left.find((task) => task.status.state === TaskState.Pending && !isDirtyTask(task, view))
+  if (wanted === undefined) return []
+  return left.filter(
+    (task) =>
+      task !== wanted &&
+      task.nodeId !== undefined &&
+      isInTheWay(task, wanted, nodeOf(task.nodeId), tasksOn(task.nodeId)),
+  )
+}
+
+function isDirtyTask(task: Task, { service, nodeOf }: SlotView): boolean {
+  return isTaskDirty(service, task, task.nodeId === undefined ? undefined : nodeOf(task.nodeId))
 }
 
 function replacementFor(
@@ -100,10 +125,8 @@ function replacementFor(
 ): NewTaskOptions | undefined {
   const last = newestTask(ended)
   if (last === undefined) return undefined
-  const { service, nowMs, nodeOf } = view
-  const upToDate = left.some(
-    (task) => !isTaskDirty(service, task, task.nodeId === undefined ? undefined : nodeOf(task.nodeId)),
-  )
+  const { service, nowMs } = view
+  const upToDate = left.some((task) => !isDirtyTask(task, view))
   // With an old task that still serves, nothing new is tried while the update is paused.
   if (upToDate || (left.length > 0 && isPaused(service))) return undefined
   const desiredState = TaskState.Ready

@@ -242,7 +242,7 @@ export class Harness {
     await this.#wait(this.store.update((tx) => tx.remove('services', id)))
   }
 
-  async updateNode(id: string, patch: Partial<Pick<Node, 'spec' | 'status'>>): Promise<void> {
+  async updateNode(id: string, patch: Partial<Pick<Node, 'spec' | 'status' | 'description'>>): Promise<void> {
     const done = this.store.update((tx) => {
       tx.update('nodes', id, patch)
     })

@@ -63,6 +63,13 @@ class History {
     }
   }
 
+  /** With a port of the node at times: two of them have no room beside each other. */
+  global(spec: ServiceSpec): ServiceSpec {
+    const PublishedPort = 8000 + this.#names
+    const port = { TargetPort: 80, PublishedPort, PublishMode: 'host' }
+    return { ...spec, Mode: { Global: {} }, ...(this.chance(50) ? { EndpointSpec: { Ports: [port] } } : {}) }
+  }
+
   async step(): Promise<void> {
     const { h } = this
     const service = this.pick(this.services)
@@ -70,7 +77,7 @@ class History {
     const action = h.env.randomInt(100)
     if (action < 12 || service === undefined || node === undefined) {
       const spec = replicated(`s${this.#names++}`, h.env.randomInt(6), this.spec())
-      this.services.push(await h.createService(this.chance(30) ? { ...spec, Mode: { Global: {} } } : spec))
+      this.services.push(await h.createService(this.chance(30) ? this.global(spec) : spec))
     } else if (action < 30) {
       await h.updateService(service, withImage(this.pick(images) ?? 'app:1'))
     } else if (action < 38) {

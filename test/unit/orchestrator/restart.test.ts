@@ -244,7 +244,14 @@ test('7.6 a node that goes down or away is not waited for', async () => {
 test('7.once an old task that ends while its successor starts gets no other one', () => {
   const service = aService({ TaskTemplate: { ContainerSpec: { Image: 'app:2' } } }, { specVersion: 2 })
   const old = aTask(service, { specVersion: 1, spec: { ContainerSpec: { Image: 'app:1' } }, state: Failed })
-  const view = { service, nodeOf: () => aNode(), nowMs: 0, ranMs: () => 0, failedUpdate: new Set<string>() }
+  const view = {
+    service,
+    nodeOf: () => aNode(),
+    tasksOn: () => [],
+    nowMs: 0,
+    ranMs: () => 0,
+    failedUpdate: new Set<string>(),
+  }
   const starting = aTask(service, { state: TaskState.Starting })
   const both = planSlot({ ...view, tasks: [old, starting] })
   assert.deepEqual([both.shutdownTaskIds, both.replacement, both.empty], [[old.id], undefined, false])

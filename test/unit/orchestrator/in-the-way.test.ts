@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { allocatorLoop } from '../../../src/allocator/index.js'
+import type { ServiceSpec, TaskSpec } from '../../../src/model/spec/index.js'
+import { orchestratorLoops } from '../../../src/orchestrator/index.js'
+import { schedulerLoop } from '../../../src/scheduler/index.js'
+import { Harness, replicated, withImage } from '../../sim/orchestrator/harness.js'
+
+/** One node, one replica, start-first, and the real allocator and scheduler. */
+async function updated(template: TaskSpec, more: ServiceSpec = {}) {
+  const loops = [...orchestratorLoops, allocatorLoop, schedulerLoop]
+  const h = new Harness({ loops, placement: false })
+  const [node = ''] = await h.addNodes(1)
+  await h.updateNode(node, {
+    description: { Hostname: 'a', Resources: { MemoryBytes: 100, NanoCPUs: 100 } },
+  })
+  const TaskTemplate = { ContainerSpec: { Image: 'app:1' }, ...template }
+  const UpdateConfig = { Parallelism: 1, Order: 'start-first' }
+  const id = await h.createService(replicated('web', 1, { UpdateConfig, TaskTemplate, ...more }))
+  await h.until('running', () => h.running(id).length === 1)
+  await h.updateService(id, withImage('app:2'))
+  await h.run(3000)
+  const images = h.running(id).map((task) => task.spec.ContainerSpec?.Image)
+  const message = h.service(id).updateStatus?.message
+  await h.stop()
+  return { images, message }
+}
+
+const fallback = 'update in progress: stop-first on slot 1, where the old task is in the way'
+
+test('6.start-first a slot falls back to stop-first where the old task has the port', async () => {
+  const port = { TargetPort: 80, PublishedPort: 80, PublishMode: 'host' }
+  assert.deepEqual(await updated({}, { EndpointSpec: { Ports: [port] } }), {
+    images: ['app:2'],
+    message: fallback,
+  })
+})
+
+test('6.start-first ... where it is the one replica that the node may have', async () => {
+  assert.deepEqual(await updated({ Placement: { MaxReplicas: 1 } }), {
+    images: ['app:2'],
+    message: fallback,
+  })
+})
+
+test('6.start-first ... where it has the memory', async () => {
+  assert.deepEqual(await updated({ Resources: { Reservations: { MemoryBytes: 60 } } }), {
+    images: ['app:2'],
+    message: fallback,
+  })
+})
+
+test('6.start-first but not where there is room for both', async () => {
+  assert.deepEqual(await updated({ Resources: { Reservations: { MemoryBytes: 50 } } }), {
+    images: ['app:2'],
+    message: 'update in progress',
+  })
+})
+
+test('6.start-first nor where stopping the old task would not help', async () => {
+  const loops = [...orchestratorLoops, allocatorLoop, schedulerLoop]
+  const h = new Harness({ loops, placement: false })
+  await h.addNodes(1)
+  const UpdateConfig = { Parallelism: 1, Order: 'start-first' }
+  const id = await h.createService(replicated('web', 1, { UpdateConfig }))
+  await h.until('running', () => h.running(id).length === 1)
+  const Placement = { Constraints: ['node.labels.zone==nowhere'] }
+  await h.updateService(id, (spec) => ({
+    ...spec,
+    TaskTemplate: { ...spec.TaskTemplate, Placement, ForceUpdate: 1 },
+  }))
+  await h.run(30_000)
+  assert.equal(h.running(id).length, 1)
+  assert.equal(h.live(id).length, 2)
+  await h.stop()
+})
