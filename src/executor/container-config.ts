@@ -173,9 +173,6 @@ function portBindings(ports: readonly PortConfig[]): Readonly<Record<string, rea
   return bindings
 }
 
-/** Period of the CPU quota, in microseconds: what Docker takes for `NanoCPUs` of a service. */
-const cpuPeriodUs = 100_000
-
 function resources(task: AssignedTask, spec: ContainerSpec): HostConfig {
   const { Limits: limits, SwapBytes: swap, MemorySwappiness } = task.spec.Resources ?? {}
   const memory = limits?.MemoryBytes ?? 0
@@ -185,8 +182,7 @@ function resources(task: AssignedTask, spec: ContainerSpec): HostConfig {
     ...(MemorySwappiness !== undefined && { MemorySwappiness }),
     ...((limits?.Pids ?? 0) > 0 && { PidsLimit: limits?.Pids ?? 0 }),
     ...((limits?.NanoCPUs ?? 0) > 0 && {
-      CpuPeriod: cpuPeriodUs,
-      CpuQuota: Math.floor(((limits?.NanoCPUs ?? 0) * cpuPeriodUs) / 1e9),
+      NanoCpus: limits?.NanoCPUs ?? 0,
     }),
     Ulimits: (spec.Ulimits ?? []).map(({ Name = '', Soft = 0, Hard = 0 }) => ({ Name, Soft, Hard })),
   }

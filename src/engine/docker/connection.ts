@@ -9,6 +9,12 @@ export interface EngineStream {
   readonly body: IncomingMessage
 }
 
+/**
+ * Every request asks the engine to keep its connection open, and closes it when the answer is there: an
+ * engine that closes first may do so between its answer and our last, empty write, which then fails.
+ */
+export const keepOpen = { Connection: 'keep-alive' } as const
+
 /** The engine's unix socket. Each request has a connection of its own: the engine may restart at any time. */
 export class EngineConnection {
   readonly socketPath: string
@@ -36,6 +42,7 @@ export class EngineConnection {
         method: request.method,
         path: request.path,
         headers: {
+          ...keepOpen,
           // Docker refuses requests without, and no name would be true of a socket.
           Host: 'docker',
           ...request.headers,

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Env } from '../../env/env.js'
 import { errorText } from '../../model/errors.js'
-import { unreachable } from './connection.js'
+import { keepOpen, unreachable } from './connection.js'
 
 /**
  * Hands a client's request to the engine and the engine's answer to the client, as it is.
@@ -64,7 +64,10 @@ export function passThrough(
     agent: false,
     method: request.method ?? 'GET',
     path,
-    headers: Object.fromEntries([...grouped(endToEnd(request.rawHeaders))].map(([n, v]) => [n, single(v)])),
+    headers: {
+      ...Object.fromEntries([...grouped(endToEnd(request.rawHeaders))].map(([n, v]) => [n, single(v)])),
+      ...keepOpen,
+    },
     setHost: false,
   })
   outgoing.once('response', (incoming) => relayAnswer(env, incoming, response, path))
