@@ -41,11 +41,19 @@ export class Allocation {
   /** What tasks and nodes hold, by their ID. */
   readonly #held = new Map<string, readonly Held[]>()
   readonly #virtualIps = new Map<string, readonly VirtualIP[]>()
+  #freed: string[] = []
   #ingressId: string | undefined
 
   /** The network of the routing mesh, if the cluster has one. */
   get ingressId(): string | undefined {
     return this.#ingressId
+  }
+
+  /** The networks in which addresses were freed since the last call, one for each address. */
+  takeFreed(): readonly string[] {
+    const freed = this.#freed
+    this.#freed = []
+    return freed
   }
 
   /** Takes exactly what the store says is handed out. */
@@ -96,7 +104,7 @@ export class Allocation {
       const endpoint = { spec, ports: outcome.ports, virtualIPs }
       return current !== undefined && sameEndpoint(current, endpoint) ? current : endpoint
     } catch (error) {
-      this.#freeExcept(virtualIPs, this.#virtualIps.get(service.id) ?? [])
+      this.#giveBack(except(virtualIPs, this.#virtualIps.get(service.id) ?? []))
       throw error
     }
   }
@@ -145,7 +153,7 @@ export class Allocation {
       else held.push({ networkId, address: this.#networks.nextAddress(networkId) })
     }
     for (const { networkId, address } of had) {
-      if (!networkIds.includes(networkId)) this.#networks.freeAddress(networkId, address)
+      if (!networkIds.includes(networkId)) this.#free(networkId, address)
     }
     if (held.length === 0) this.#held.delete(node.id)
     else this.#held.set(node.id, held)
@@ -153,12 +161,10 @@ export class Allocation {
     return { attachments, short }
   }
 
-  /** Frees the addresses of a task or node. @returns the networks that have addresses again. */
-  free(id: string): readonly string[] {
-    const held = this.#held.get(id) ?? []
-    for (const { networkId, address } of held) this.#networks.freeAddress(networkId, address)
+  /** Frees the addresses of a task or node. */
+  free(id: string): void {
+    for (const { networkId, address } of this.#held.get(id) ?? []) this.#free(networkId, address)
     this.#held.delete(id)
-    return held.map(({ networkId }) => networkId)
   }
 
   #restoreHeld(id: string, attachments: readonly NodeAttachment[]): void {
@@ -180,23 +186,33 @@ export class Allocation {
       }
       return assigned
     } catch (error) {
-      this.#freeExcept(assigned, current)
+      this.#giveBack(except(assigned, current))
       throw error
     }
   }
 
   /** From now on a service has these VIPs and no others. */
   #keepVirtualIps(serviceId: string, virtualIps: readonly VirtualIP[]): void {
-    this.#freeExcept(this.#virtualIps.get(serviceId) ?? [], virtualIps)
+    for (const { networkId, addr } of except(this.#virtualIps.get(serviceId) ?? [], virtualIps))
+      this.#free(networkId, addr)
     this.#virtualIps.set(serviceId, virtualIps)
   }
 
-  #freeExcept(virtualIps: readonly VirtualIP[], kept: readonly VirtualIP[]): void {
-    for (const { networkId, addr } of virtualIps) {
-      const isKept = kept.some((other) => other.networkId === networkId && other.addr === addr)
-      if (!isKept) this.#networks.freeAddress(networkId, addr)
-    }
+  /** Gives back what was taken for something that then failed: nobody can have waited for it. */
+  #giveBack(virtualIps: readonly VirtualIP[]): void {
+    for (const { networkId, addr } of virtualIps) this.#networks.freeAddress(networkId, addr)
   }
+
+  #free(networkId: string, address: string): void {
+    this.#networks.freeAddress(networkId, address)
+    this.#freed.push(networkId)
+  }
+}
+
+function except(virtualIps: readonly VirtualIP[], kept: readonly VirtualIP[]): readonly VirtualIP[] {
+  const isKept = (one: VirtualIP) =>
+    kept.some((other) => other.networkId === one.networkId && other.addr === one.addr)
+  return virtualIps.filter((virtualIp) => !isKept(virtualIp))
 }
 
 export interface NodeAllocation {

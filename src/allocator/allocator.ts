@@ -67,6 +67,7 @@ export class Allocator implements Loop {
 
   onCommit({ changes }: Commit): void {
     for (const change of changes) this.#onChange(change)
+    this.#retryFreed()
   }
 
   async tick(signal: AbortSignal): Promise<void> {
@@ -102,7 +103,7 @@ export class Allocator implements Loop {
         if (change.before === undefined) this.#dirty.nodes.add(change.id)
         if (change.after === undefined) {
           this.#forget('nodes', change.id)
-          this.#onFreed(this.#allocation.free(change.id))
+          this.#allocation.free(change.id)
         }
         break
       case 'secrets':
@@ -120,7 +121,7 @@ export class Allocator implements Loop {
   }
 
   #removeNetwork(id: string): void {
-    if (id === this.#allocation.ingressId) this.#markNodes(this.#store.view)
+    if (id === this.#allocation.ingressId) this.#markAll(this.#store.view)
     this.#allocation.removeNetwork(id)
     this.#forget('networks', id)
     // Whoever waited for it does without.
@@ -131,16 +132,14 @@ export class Allocator implements Loop {
   #onService({ id, before, after }: TableChange<'services'>): void {
     if (after === undefined) {
       this.#forget('services', id)
-      const networkIds = before?.endpoint?.virtualIPs.map(({ networkId }) => networkId) ?? []
       this.#allocation.removeService(id)
-      this.#onFreed(networkIds)
       this.#retry('services')
     } else if (before?.spec !== after.spec) this.#dirty.services.add(id)
   }
 
   #onTask(id: string, task: Task | undefined): void {
     for (const nodeId of this.#usage.setTask(id, task)) this.#dirty.nodes.add(nodeId)
-    if (task === undefined || task.status.state > TaskState.Running) this.#onFreed(this.#allocation.free(id))
+    if (task === undefined || task.status.state > TaskState.Running) this.#allocation.free(id)
     const isWanted = task?.status.state === TaskState.New && task.desiredState <= TaskState.Complete
     if (!isWanted) this.#forget('tasks', id)
     else if (this.#waiting.tasks.reasonOf(id) === undefined) this.#dirty.tasks.add(id)
@@ -151,9 +150,9 @@ export class Allocator implements Loop {
     this.#waiting[kind].delete(id)
   }
 
-  /** Networks have one address more each: of those who wait for one, some try again. */
-  #onFreed(networkIds: readonly string[]): void {
-    for (const networkId of networkIds) this.#retryFor(networkId, retriesPerAddress)
+  /** For each address that was freed, some of those who wait for one of that network try again. */
+  #retryFreed(): void {
+    for (const networkId of this.#allocation.takeFreed()) this.#retryFor(networkId, retriesPerAddress)
   }
 
   /** A network or service has all it needs: whoever waits for it tries again. */
@@ -166,8 +165,19 @@ export class Allocator implements Loop {
       for (const id of this.#waiting[kind].take(cause, limit)) this.#dirty[kind].add(id)
   }
 
-  #markNodes(view: View): void {
+  #retryTasks(view: View, serviceId: string): void {
+    if (this.#waiting.tasks.size === 0) return
+    for (const { id } of view.tasks.by('service', serviceId)) {
+      if (this.#waiting.tasks.reasonOf(id) === undefined) continue
+      this.#waiting.tasks.delete(id)
+      this.#dirty.tasks.add(id)
+    }
+  }
+
+  /** The ingress network has come or gone, which concerns every node and every service with ports. */
+  #markAll(view: View): void {
     for (const { id } of view.nodes.list()) this.#dirty.nodes.add(id)
+    for (const { id } of view.services.list()) this.#dirty.services.add(id)
   }
 
   #retry(kind: Kind): void {
@@ -215,6 +225,7 @@ export class Allocator implements Loop {
         this.#waiting[kind].delete(id)
         this.#allocate(tx, kind, id)
       }
+      this.#retryFreed()
     })
   }
 
@@ -246,7 +257,7 @@ export class Allocator implements Loop {
     if (network === undefined || network.driverState !== undefined) return
     tx.update('networks', network.id, this.#allocation.allocateNetwork(network, tx.clusters.list()[0]))
     this.#onAllocated(network.id)
-    if (network.id === this.#allocation.ingressId) this.#markNodes(tx)
+    if (network.id === this.#allocation.ingressId) this.#markAll(tx)
   }
 
   #allocateService(tx: Tx, service: Service | undefined): void {
@@ -255,10 +266,10 @@ export class Allocator implements Loop {
     const endpoint = this.#allocation.allocateService(tx, service)
     if (endpoint !== before) {
       tx.update('services', service.id, { endpoint })
-      // Ports or VIPs may have become free.
+      // Ports may have become free, and tasks may wait for networks that they do not need any more.
       if (before !== undefined) {
         this.#retry('services')
-        this.#onFreed(before.virtualIPs.map(({ networkId }) => networkId))
+        this.#retryTasks(tx, service.id)
       }
     }
     this.#onAllocated(service.id)
@@ -287,9 +298,7 @@ export class Allocator implements Loop {
     const { attachments, short } = this.#allocation.allocateNode(node, wanted)
     const before = node.attachments ?? []
     if (JSON.stringify(attachments) !== JSON.stringify(before)) tx.update('nodes', node.id, { attachments })
-    const [networkId] = short
-    if (networkId !== undefined)
-      this.#waiting.nodes.add(node.id, 'the network is short of addresses', networkId)
+    if (short.length > 0) this.#waiting.nodes.add(node.id, 'networks are short of addresses', short)
   }
 
   /** Notes the reason, and tells those who ask: users see it on the tasks that wait. */
@@ -297,7 +306,7 @@ export class Allocator implements Loop {
     // A network that cannot be had says itself why.
     const reason = this.#waiting.networks.reasonOf(error.causeId ?? '') ?? error.message
     const isFirst = this.#waiting[kind].size === 0
-    this.#waiting[kind].add(id, reason, error.causeId)
+    this.#waiting[kind].add(id, reason, error.causeId === undefined ? [] : [error.causeId])
     // The service's tasks have to say something else now.
     if (kind === 'services') this.#onAllocated(id)
     if (isFirst) this.#env.log.warn({ kind, id, reason }, 'cannot allocate yet')

@@ -1,32 +1,41 @@
-/** What cannot be had now, with the reason, by the network or service that it waits for. */
+interface Entry {
+  /** Networks or services; empty where it waits for something else, such as a port. */
+  readonly causeIds: readonly string[]
+  readonly reason: string
+}
+
+/** What cannot be had now, with the reason, by what it waits for. */
 export class WaitingList {
-  readonly #reasons = new Map<string, { readonly causeId: string; readonly reason: string }>()
+  readonly #entries = new Map<string, Entry>()
   readonly #byCause = new Map<string, Set<string>>()
 
   get size(): number {
-    return this.#reasons.size
+    return this.#entries.size
   }
 
-  /** @param causeId empty where it waits for something else, such as a port. */
-  add(id: string, reason: string, causeId = ''): void {
+  add(id: string, reason: string, causeIds: readonly string[]): void {
     this.delete(id)
-    this.#reasons.set(id, { causeId, reason })
-    const ids = this.#byCause.get(causeId)
-    if (ids === undefined) this.#byCause.set(causeId, new Set([id]))
-    else ids.add(id)
+    this.#entries.set(id, { causeIds, reason })
+    for (const causeId of causeIds) {
+      const ids = this.#byCause.get(causeId)
+      if (ids === undefined) this.#byCause.set(causeId, new Set([id]))
+      else ids.add(id)
+    }
   }
 
   reasonOf(id: string): string | undefined {
-    return this.#reasons.get(id)?.reason
+    return this.#entries.get(id)?.reason
   }
 
   delete(id: string): void {
-    const entry = this.#reasons.get(id)
+    const entry = this.#entries.get(id)
     if (entry === undefined) return
-    this.#reasons.delete(id)
-    const ids = this.#byCause.get(entry.causeId)
-    ids?.delete(id)
-    if (ids?.size === 0) this.#byCause.delete(entry.causeId)
+    this.#entries.delete(id)
+    for (const causeId of entry.causeIds) {
+      const ids = this.#byCause.get(causeId)
+      ids?.delete(id)
+      if (ids?.size === 0) this.#byCause.delete(causeId)
+    }
   }
 
   /** Takes off the list whatever waits for `causeId`, oldest first, `limit` at most. */
@@ -41,7 +50,7 @@ export class WaitingList {
   }
 
   takeAll(): readonly string[] {
-    const ids = [...this.#reasons.keys()]
+    const ids = [...this.#entries.keys()]
     for (const id of ids) this.delete(id)
     return ids
   }
