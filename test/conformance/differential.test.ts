@@ -5,11 +5,10 @@ import { after, before, describe, test } from 'node:test'
 import { Dockerd } from '../lib/dockerd.js'
 import { needs } from '../lib/needs.js'
 import { Skepd } from '../lib/skepd.js'
-import { acceptedAs, acceptedDifferences, notYet } from './accepted-differences.js'
+import { acceptedAs, acceptedDifferences } from './accepted-differences.js'
 import { compareRuns, formatDifference, type Difference } from './compare.js'
-import { readRecording, recordDockerd } from './recording.js'
+import { readRecording, recordDockerd, stepsOf, type ScriptName } from './recording.js'
 import { runScript } from './runner.js'
-import { script } from './steps/index.js'
 
 /** A port of the loopback that nothing listens on. */
 async function freePort(): Promise<number> {
@@ -18,12 +17,6 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo
   await new Promise((resolve) => server.close(resolve))
   return port
-}
-
-/** Why a step is not run against skepd, or false. */
-function skipped(step: string): string | false {
-  const found = notYet.find(({ steps }) => steps.includes(step))
-  return found === undefined ? false : `not yet: ${found.reason}`
 }
 
 interface Daemons {
@@ -53,15 +46,21 @@ async function onRealEngine(): Promise<Daemons> {
   }
 }
 
-function compareWith(start: () => Promise<Daemons>): () => readonly Difference[] {
+function compareWith(script: ScriptName, start: () => Promise<Daemons>): () => readonly Difference[] {
   let daemons: Daemons | undefined
   let differences: readonly Difference[] = []
   before(async () => {
     daemons = await start()
-    const { skepd, listenAddr } = daemons
-    const request = (...args: Parameters<Skepd['request']>) => skepd.request(...args)
-    const possible = script.filter(({ name }) => skipped(name) === false)
-    differences = compareRuns(readRecording().exchanges, await runScript({ listenAddr, request }, possible))
+    const { skepd, dockerd, listenAddr } = daemons
+    const target = {
+      listenAddr,
+      folders: new Map([
+        [skepd.dir, 'skepd folder'],
+        ...(dockerd === undefined ? [] : [[dockerd.dir, 'engine folder'] as const]),
+      ]),
+      request: (...args: Parameters<Skepd['request']>) => skepd.request(...args),
+    }
+    differences = compareRuns(readRecording(script).exchanges, await runScript(target, stepsOf(script)))
   })
   after(async () => {
     try {
@@ -70,8 +69,8 @@ function compareWith(start: () => Promise<Daemons>): () => readonly Difference[]
       await daemons?.dockerd?.stop()
     }
   })
-  for (const { name } of script) {
-    test(name, { skip: skipped(name) }, () => {
+  for (const { name } of stepsOf(script)) {
+    test(name, () => {
       const unexpected = differences.filter((each) => each.step === name && acceptedAs(each) === undefined)
       assert.equal(unexpected.map(formatDifference).join('\n'), '')
     })
@@ -80,41 +79,56 @@ function compareWith(start: () => Promise<Daemons>): () => readonly Difference[]
 }
 
 describe('skepd on the simulated engine answers as the recorded dockerd did', () => {
-  const differences = compareWith(onSimulatedEngine)
+  const differences = compareWith('api', onSimulatedEngine)
 
-  test('every accepted difference occurs', () => {
+  test('every accepted difference of the API occurs', () => {
     const seen = new Set(differences().map((each) => acceptedAs(each)?.name))
-    const unseen = acceptedDifferences.filter(({ name }) => !seen.has(name)).map(({ name }) => name)
+    const unseen = acceptedDifferences.filter(
+      ({ name, engineOnly }) => engineOnly !== true && !seen.has(name),
+    )
     assert.deepEqual(unseen, [])
   })
 })
 
 describe('skepd on a real engine answers as the recorded dockerd did', { skip: needs('engine') }, () => {
-  compareWith(onRealEngine)
+  compareWith('api', onRealEngine)
 })
 
-test('the recording covers the script', () => {
-  const names = script.map(({ name }) => name)
-  assert.deepEqual(
-    readRecording().exchanges.map(({ name }) => name),
-    names,
-  )
-  assert.equal(new Set(names).size, names.length)
-  assert.ok(names.length >= 80)
+describe('skepd makes the containers that dockerd makes', { skip: needs('engine') }, () => {
+  const differences = compareWith('containers', onRealEngine)
+
+  test('every accepted difference of containers occurs', () => {
+    const seen = new Set(differences().map((each) => acceptedAs(each)?.name))
+    const unseen = acceptedDifferences.filter(
+      ({ name, engineOnly }) => engineOnly === true && !seen.has(name),
+    )
+    assert.deepEqual(unseen, [])
+  })
 })
+
+for (const script of ['api', 'containers'] as const) {
+  test(`the recording covers the script: ${script}`, () => {
+    const names = stepsOf(script).map(({ name }) => name)
+    assert.deepEqual(
+      readRecording(script).exchanges.map(({ name }) => name),
+      names,
+    )
+    assert.equal(new Set(names).size, names.length)
+  })
+
+  test(`dockerd still answers as recorded: ${script}`, { skip: needs('engine') }, async (t) => {
+    const recording = readRecording(script)
+    const now = await recordDockerd(script)
+    if (now.engine !== recording.engine) {
+      t.skip(`skipped: needs dockerd ${recording.engine}, found ${now.engine}`)
+      return
+    }
+    assert.equal(compareRuns(recording.exchanges, now.exchanges).map(formatDifference).join('\n'), '')
+  })
+}
 
 test('every accepted difference is in docs/differences.md', () => {
   const table = readFileSync('docs/differences.md', 'utf8')
   const rows = [...table.matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map((match) => match[1] ?? '')
-  assert.deepEqual(rows.toSorted(), [...acceptedDifferences, ...notYet].map(({ name }) => name).toSorted())
-})
-
-test('dockerd still answers as recorded', { skip: needs('engine') }, async (t) => {
-  const recording = readRecording()
-  const now = await recordDockerd()
-  if (now.engine !== recording.engine) {
-    t.skip(`skipped: needs dockerd ${recording.engine}, found ${now.engine}`)
-    return
-  }
-  assert.equal(compareRuns(recording.exchanges, now.exchanges).map(formatDifference).join('\n'), '')
+  assert.deepEqual(rows.toSorted(), acceptedDifferences.map(({ name }) => name).toSorted())
 })

@@ -20,9 +20,9 @@ const dockerHeaders = ['api-version', 'docker-experimental', 'ostype', 'server']
 
 /**
  * An answer without IDs, times, keys, and numbers of the machine.
- * @param pick leaves only this member of the body.
+ * @param pick leaves only these members of the body.
  */
-export function normalise(reply: Reply, names: Names, pick?: string): Answer {
+export function normalise(reply: Reply, names: Names, pick?: readonly string[]): Answer {
   const contentType = reply.headers['content-type'] ?? null
   const isJson = contentType?.startsWith('application/json') === true && reply.text !== ''
   return {
@@ -47,8 +47,9 @@ function parse(text: string): unknown {
   return values.length === 1 ? values[0] : values
 }
 
-function picked(body: unknown, member: string | undefined): unknown {
-  return member === undefined ? body : (body as Record<string, unknown>)[member]
+function picked(body: unknown, members: readonly string[] | undefined): unknown {
+  if (members === undefined) return body
+  return Object.fromEntries(Object.entries(body as object).filter(([key]) => members.includes(key)))
 }
 
 /** Lists come by random IDs: the order is asserted elsewhere, here it is made the same for all runs. */
@@ -61,7 +62,11 @@ function normaliseList(body: unknown): unknown {
 }
 
 function normaliseValue(value: unknown, path: string, names: Names): unknown {
-  if (Array.isArray(value)) return value.map((item) => normaliseValue(item, `${path}[]`, names))
+  if (Array.isArray(value)) {
+    const items = value.map((item) => normaliseValue(item, `${path}[]`, names))
+    // An engine lists the mounts of a container in no order.
+    return path === '.Mounts' ? normaliseList(items) : items
+  }
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).map(([key, item]): [string, unknown] => [
       normaliseText(key, names),
@@ -89,7 +94,7 @@ function normaliseText(text: string, names: Names): string {
   let result = text
   // Whole words only: a short host name may well occur within an ID.
   for (const [value, name] of names) {
-    result = result.replace(new RegExp(`(?<![\\w])${escapeRegExp(value)}(?![\\w])`, 'g'), `<${name}>`)
+    result = result.replace(new RegExp(`(?<!\\w)${escapeRegExp(value)}(?!\\w)`, 'g'), `<${name}>`)
   }
   return (
     result
@@ -104,6 +109,7 @@ function normaliseText(text: string, names: Names): string {
         time === zeroTime ? time : '<time>',
       )
       .replace(/\b[0-9a-f]{64}\b/g, '<64 hex digits>')
+      .replace(/\b[0-9a-f]{12}\b/g, '<12 hex digits>')
       .replace(/\b[0-9a-z]{25}\b/g, '<id>')
       .replace(/\b10\.\d+\.\d+\.\d+(?=\/\d+|\b)/g, '<address>')
   )

@@ -8,6 +8,8 @@ import type { Call, Context, Step } from './script.js'
 /** A daemon that the script is run against. */
 export interface Target {
   readonly listenAddr: string
+  /** Folders of this run by what they are. */
+  readonly folders?: ReadonlyMap<string, string>
   request(method: string, path: string, options?: RequestOptions): Promise<Reply>
 }
 
@@ -23,6 +25,7 @@ export async function runScript(target: Target, steps: readonly Step[]): Promise
   const names = new Map([
     [target.listenAddr, 'listen address'],
     [hostname(), 'hostname'],
+    ...(target.folders ?? []),
   ])
   const ids = new Map<string, string>()
   const context = contextOf(target, ids, names)
@@ -35,6 +38,7 @@ export async function runScript(target: Target, steps: readonly Step[]): Promise
       if (step.byId === true && reply.status === 200) assertById(reply.json())
       exchanges.push({ name: step.name, answer: normalise(reply, names, step.pick) })
     } catch (error) {
+      if (isGone(error)) throw new Error(`the daemon is gone before or at: ${step.name}`, { cause: error })
       exchanges.push({ name: step.name, answer: noAnswer, failure: failureText(error) })
     }
   }
@@ -93,6 +97,12 @@ function assertById(body: unknown): void {
   const ids = (body as { ID: string }[]).map(({ ID }) => ID)
   assert.ok(ids.length > 1, 'a list of one has no order')
   assert.deepEqual(ids, ids.toSorted(), 'the list must come by ID')
+}
+
+/** Nobody listens any more: waiting for the rest of the script would take an hour. */
+function isGone(error: unknown): boolean {
+  const { code, cause } = error as { code?: string; cause?: unknown }
+  return code === 'ECONNREFUSED' || code === 'ENOENT' || (cause !== undefined && isGone(cause))
 }
 
 function failureText(error: unknown): string {

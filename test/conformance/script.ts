@@ -36,8 +36,8 @@ export interface Step {
   readonly call: Call | ((context: Context) => Call | Promise<Call>)
   /** Keeps the ID in the answer (`ID`, `Id`, or the whole body) under this name. */
   readonly save?: string
-  /** Only this member of the body is compared: the rest is the engine's own. */
-  readonly pick?: string
+  /** Only these members of the body are compared: the rest is the engine's own. */
+  readonly pick?: readonly string[]
   /** The list has several items and must come by ID; asserted on both sides. */
   readonly byId?: true
 }

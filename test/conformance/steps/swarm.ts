@@ -19,7 +19,7 @@ export const inactiveSteps: readonly Step[] = [
   get('trailing slash', `${v}/services/`),
   { name: 'OPTIONS', call: { method: 'OPTIONS', path: `${v}/nodes` } },
 
-  get('inactive: info', `${v}/info`, { pick: 'Swarm' }),
+  get('inactive: info', `${v}/info`, { pick: ['Swarm'] }),
   get('inactive: swarm', `${v}/swarm`),
   get('inactive: unlock key', `${v}/swarm/unlockkey`),
   post('inactive: unlock', `${v}/swarm/unlock`, { UnlockKey: 'SWMKEY-1-x' }),
@@ -119,7 +119,7 @@ export const swarmSteps: readonly Step[] = [
       ),
     save: 'cluster',
   }),
-  get('info', `${v}/info`, { pick: 'Swarm' }),
+  get('info', `${v}/info`, { pick: ['Swarm'] }),
   get('unlock key without autolock', `${v}/swarm/unlockkey`),
   post('unlock what is not locked', `${v}/swarm/unlock`, { UnlockKey: 'SWMKEY-1-x' }),
   post('swarm update: no version', `${v}/swarm/update`, { Name: 'default' }),
@@ -175,7 +175,7 @@ export const swarmSteps: readonly Step[] = [
 export const leaveSteps: readonly Step[] = [
   post('leave: last manager', `${v}/swarm/leave`),
   post('leave: force', `${v}/swarm/leave?force=true`),
-  get('left: info', `${v}/info`, { pick: 'Swarm' }),
+  get('left: info', `${v}/info`, { pick: ['Swarm'] }),
   get('left: nodes', `${v}/nodes`),
   post('left: leave again', `${v}/swarm/leave?force=1`),
 ]
