@@ -120,6 +120,8 @@ describe('pass-through', () => {
     assert.equal(seen?.url, '/v1.41/images/load?quiet=1')
     assert.equal(seen?.headers['x-registry-auth'], 'e30=')
     assert.equal(seen?.headers['content-type'], 'application/x-tar')
+    // An engine told to close does so between its answer and the request's last write.
+    assert.equal(seen?.headers['connection'], 'keep-alive')
   })
 
   it('asks in a version that the engine speaks', async () => {
