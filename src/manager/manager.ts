@@ -8,18 +8,17 @@ import { SwarmError, errorText } from '../model/errors.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../model/logs.js'
 import type { Cluster, Node } from '../model/objects.js'
 import { orchestratorLoops } from '../orchestrator/index.js'
+import type { RaftDriver } from '../raft/index.js'
 import { schedulerLoop } from '../scheduler/index.js'
 import { LoopRunner } from '../store/loop.js'
 import type { CommitListener, Store, View } from '../store/store.js'
 import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
+import { ManagerMembers, type MemberLog } from './manager-members.js'
+import { RoleManager } from './role-manager.js'
 
 /** What a manager needs of its member of the raft cluster. */
-export interface RaftMember {
-  /** Resolves when local reads show all that was committed before the call. */
-  readIndex(): Promise<void>
-  readonly leads: boolean
-}
+export type RaftMember = MemberLog & Pick<RaftDriver, 'readIndex'>
 
 export const noLeaderText =
   "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
@@ -34,6 +33,7 @@ export class Manager {
   readonly control: Control
   readonly dispatcher: Dispatcher
   readonly caServer: CaServer
+  readonly members: ManagerMembers
   readonly #env: Env
   readonly #store: Store
   readonly #raft: RaftMember
@@ -42,6 +42,7 @@ export class Manager {
   /** Leadership comes and goes faster than parts start and stop: one change after the other. */
   #transitions: Promise<void> = Promise.resolve()
   #loops: LoopRunner | undefined
+  #roleManager: RoleManager | undefined
   #ready = false
   #tlsInfo: ReturnType<typeof tlsInfo> | undefined
   readonly #waitingForReady: (() => void)[] = []
@@ -62,7 +63,11 @@ export class Manager {
     this.#raft = options.raft
     this.#node = options.node
     this.#newCluster = options.newCluster
-    this.control = createControl(env, store, { findLocalNetwork: options.findLocalNetwork })
+    this.members = new ManagerMembers(options.raft, store)
+    this.control = createControl(env, store, {
+      findLocalNetwork: options.findLocalNetwork,
+      members: this.members,
+    })
     this.caServer = new CaServer(env, store)
     this.dispatcher = new Dispatcher(env, store, { managerId: options.node.id })
   }
@@ -73,7 +78,7 @@ export class Manager {
 
   /** Leads, and has started all that a leader does. */
   get isLeading(): boolean {
-    return this.#ready && this.#raft.leads
+    return this.#ready && this.members.leads
   }
 
   /** Whether the node was removed from the swarm: its certificate counts no longer. */
@@ -101,9 +106,7 @@ export class Manager {
   }
 
   managerStatus(node: Node) {
-    if (node.managerAddr === undefined) return undefined
-    const leader = node.id === this.#node.id && this.#raft.leads
-    return { leader, reachability: 'reachable' as const, addr: node.managerAddr }
+    return this.members.statusOf(node.id)
   }
 
   logs(selector: LogSelector, options: LogOptions, signal: AbortSignal): AsyncIterable<TaskLogMessage> {
@@ -152,7 +155,7 @@ export class Manager {
   }
 
   async #startLeading(): Promise<void> {
-    if (this.#loops !== undefined || !this.#raft.leads) return
+    if (this.#loops !== undefined || !this.members.leads) return
     try {
       await bootstrap(this.#env, this.#store, this.#newCluster, this.#node)
     } catch (error) {
@@ -163,6 +166,7 @@ export class Manager {
     this.#loops = new LoopRunner(this.#env, this.#store, [...orchestratorLoops, allocatorLoop, schedulerLoop])
     this.#loops.start()
     this.dispatcher.start()
+    this.#roleManager = new RoleManager(this.#env, this.#store, this.members, this.#node.id)
     this.#ready = true
     for (const resolve of this.#waitingForReady.splice(0)) resolve()
     this.#env.log.info({ node: this.#node.id }, 'this manager leads the swarm')
@@ -171,8 +175,10 @@ export class Manager {
   async #stopLeading(): Promise<void> {
     if (this.#loops === undefined) return
     const loops = this.#loops
+    const roleManager = this.#roleManager
     this.#loops = undefined
+    this.#roleManager = undefined
     this.#ready = false
-    await Promise.all([loops.stop(), this.dispatcher.stop()])
+    await Promise.all([loops.stop(), this.dispatcher.stop(), roleManager?.stop()])
   }
 }

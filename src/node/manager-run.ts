@@ -24,16 +24,19 @@ import type { NodeState, SwarmDirectory } from './state-file.js'
  */
 export class ManagerRun {
   readonly manager: Manager
+  readonly #env: Env
   readonly #db: DatabaseThread
   readonly #raft: RaftDriver
   readonly #persistence: ObjectPersistence
 
   private constructor(
+    env: Env,
     manager: Manager,
     db: DatabaseThread,
     raft: RaftDriver,
     persistence: ObjectPersistence,
   ) {
+    this.#env = env
     this.manager = manager
     this.#db = db
     this.#raft = raft
@@ -91,22 +94,6 @@ export class ManagerRun {
       },
     })
     if (stored.appliedIndex > 0) store.restore(stored.appliedIndex, stored.objects)
-    const manager = new Manager(env, store, {
-      raft: {
-        readIndex: () => log.raft?.readIndex() ?? Promise.reject(new Error('the log is not open yet')),
-        get leads() {
-          return log.raft?.leadership.isLeader ?? false
-        },
-      },
-      node: {
-        id: identity.nodeId,
-        availability: founding?.availability ?? 'active',
-        managerAddr: state.advertiseAddr,
-        certificate: { role: 'manager', status: 'issued', certificatePem: keys.credentials.certificatePem },
-      },
-      newCluster: founding?.newCluster,
-      findLocalNetwork: host.findLocalNetwork,
-    })
     const raft = await RaftDriver.start(env, {
       id: memberId(state),
       storage: new SqliteLog(db, sealer),
@@ -116,6 +103,17 @@ export class ManagerRun {
       onFatal: (error) => stopProcess(env, error),
     })
     log.raft = raft
+    const manager = new Manager(env, store, {
+      raft,
+      node: {
+        id: identity.nodeId,
+        availability: founding?.availability ?? 'active',
+        managerAddr: state.advertiseAddr,
+        certificate: { role: 'manager', status: 'issued', certificatePem: keys.credentials.certificatePem },
+      },
+      newCluster: founding?.newCluster,
+      findLocalNetwork: host.findLocalNetwork,
+    })
     const persistence = new ObjectPersistence(env, db, sealer, store, (index) => {
       raft.compactTo(index).catch((error: unknown) => {
         env.log.warn({ err: errorText(error) }, 'could not cut the log off; it is tried again later')
@@ -123,10 +121,16 @@ export class ManagerRun {
     })
     raft.onLeadershipChange(({ isLeader }) => manager.onLeadership(isLeader))
     if (raft.leadership.isLeader) manager.onLeadership(true)
-    return new ManagerRun(manager, db, raft, persistence)
+    return new ManagerRun(env, manager, db, raft, persistence)
   }
 
+  /** A leader hands over first, so that nobody waits for an election. */
   async stop(): Promise<void> {
+    if (this.#raft.leadership.isLeader && this.manager.members.list().length > 1) {
+      await this.#raft.transferLeadership().catch((error: unknown) => {
+        this.#env.log.warn({ err: errorText(error) }, 'nobody took over the leadership')
+      })
+    }
     await this.manager.stop()
     await this.#raft.stop()
     await this.#persistence.stop()
