@@ -297,7 +297,8 @@ class ServiceLoop implements Loop {
   }
 
   async #reconcileSlots(work: Work): Promise<void> {
-    const keys = [...this.#dirtySlots.keys()].sort()
+    // In the order of the commits that marked them.
+    const keys = [...this.#dirtySlots.keys()]
     for (let at = 0; at < keys.length && work.mayGoOn; at += slotsPerTransaction) {
       const refs = keys.slice(at, at + slotsPerTransaction).flatMap((key) => this.#takeSlot(key) ?? [])
       work.update(

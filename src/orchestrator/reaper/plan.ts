@@ -19,7 +19,7 @@ export function isRemovable(task: Task): boolean {
 }
 
 /** Does not run and never will again. */
-function isOver(task: Task): boolean {
+export function isOver(task: Task): boolean {
   return isDead(task) || (task.status.state < TaskState.Assigned && !isLive(task))
 }
 

@@ -6,7 +6,7 @@ import type { Commit, Store } from '../../store/store.js'
 import type { Tx } from '../../store/transaction.js'
 import { isDead, isJob, isLive } from '../spec.js'
 import { Work } from '../work.js'
-import { defaultHistoryLimit, historyLimit, isRemovable, planHistory } from './plan.js'
+import { defaultHistoryLimit, historyLimit, isOver, isRemovable, planHistory } from './plan.js'
 
 /** History is tidied in batches: so long after the first thing to do, or once there is much. */
 const batchDelayMs = 250
@@ -86,7 +86,10 @@ class TaskReaper implements Loop {
 
   async #scan(work: Work): Promise<void> {
     while (this.#unscanned.length > 0 && work.mayGoOn) {
-      for (const task of this.#unscanned.slice(0, tasksPerSlice)) this.#noteTask(undefined, task)
+      for (const task of this.#unscanned.slice(0, tasksPerSlice)) {
+        // A slot without anything to delete is as it should be.
+        if (isOver(task)) this.#noteTask(undefined, task)
+      }
       this.#unscanned = this.#unscanned.slice(tasksPerSlice)
       await work.breathe(tasksPerSlice)
     }
@@ -109,7 +112,7 @@ class TaskReaper implements Loop {
   }
 
   async #removeTasks(work: Work): Promise<void> {
-    await inChunks([...this.#removable].sort(), work, (ids) => {
+    await inChunks([...this.#removable], work, (ids) => {
       for (const id of ids) this.#removable.delete(id)
       work.update(
         (tx) => {
@@ -126,7 +129,7 @@ class TaskReaper implements Loop {
   }
 
   async #tidySlots(work: Work): Promise<void> {
-    await inChunks([...this.#dirtySlots].sort(), work, (keys) => {
+    await inChunks([...this.#dirtySlots], work, (keys) => {
       for (const key of keys) this.#dirtySlots.delete(key)
       work.update(
         (tx) => {
