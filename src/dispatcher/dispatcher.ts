@@ -30,8 +30,9 @@ export interface DispatcherOptions {
 type StatusReport = Extract<AgentMessage, { readonly type: 'status' }>
 type Hello = Extract<AgentMessage, { readonly type: 'hello' }>
 
-/** Sessions served in one turn before others get theirs. */
+/** Sessions served in one turn, and time for them, before others get theirs. */
 const pushesPerTurn = 100
+const pushSliceMs = 4
 
 /**
  * The leader's side of all nodes: who lives, what each is to run, what became of it, and their logs.
@@ -98,14 +99,16 @@ class Term implements SessionHost {
   readonly #connections = new Set<Session>()
   /** The one valid session of each node. */
   readonly #sessions = new Map<string, Session>()
+  /** Sessions with something to send; of those some are to hear of themselves and the managers first. */
   readonly #toPush = new Set<Session>()
+  readonly #toTell = new Set<Session>()
   #pushScheduled = false
 
   constructor(env: Env, store: Store, options: DispatcherOptions) {
     this.#env = env
     this.#store = store
     this.#options = options
-    this.#writer = new StoreWriter(store)
+    this.#writer = new StoreWriter(env, store)
     this.#rateLimit = new RateLimit(env)
     this.#facts = new SessionFacts(store.view)
     this.#liveness = new NodeLiveness(env, store.view, this.#writer, (nodeId) => {
@@ -177,6 +180,7 @@ class Term implements SessionHost {
   onClosed(session: Session): void {
     this.#connections.delete(session)
     this.#toPush.delete(session)
+    this.#toTell.delete(session)
     if (this.#sessions.get(session.nodeId) !== session) return
     this.#sessions.delete(session.nodeId)
     this.logs.onNodeLost(session.nodeId)
@@ -210,10 +214,8 @@ class Term implements SessionHost {
     }
     await this.#liveness.opened(nodeId, session.addr, description, this.#facts.heartbeatPeriodMs)
     if (session.isClosed || this.#sessions.get(nodeId) !== session) return
-    if (!this.#tell(session)) return
-    session.isOpen = true
-    session.pushAssignments()
-    this.logs.onNodeOpened(nodeId)
+    this.#toTell.add(session)
+    this.#push(session)
   }
 
   /** Answers only once all is committed: what is acknowledged is never lost. */
@@ -264,14 +266,9 @@ class Term implements SessionHost {
   }
 
   #tellOpen(session: Session | undefined): void {
-    if (session?.isOpen === true) this.#tell(session)
-  }
-
-  #tell(session: Session): boolean {
-    const node = this.#store.view.nodes.get(session.nodeId)
-    if (node === undefined) return false
-    session.send(this.#facts.message(session.id, node))
-    return true
+    if (session?.isOpen !== true) return
+    this.#toTell.add(session)
+    this.#push(session)
   }
 
   /** All that one turn brings for a node is one message. */
@@ -283,16 +280,28 @@ class Term implements SessionHost {
   }
 
   #pushSome(): void {
-    let left = pushesPerTurn
+    const startMs = this.#env.monotonicMs()
+    let count = 0
     for (const session of this.#toPush) {
-      if (left-- === 0) {
+      if (count++ === pushesPerTurn || this.#env.monotonicMs() - startMs > pushSliceMs) {
         setImmediate(() => this.#pushSome())
         return
       }
       this.#toPush.delete(session)
+      if (this.#toTell.delete(session)) this.#tell(session)
       session.pushAssignments()
     }
     this.#pushScheduled = false
+  }
+
+  /** The first message of a session opens it; whatever else is sent comes after it. */
+  #tell(session: Session): void {
+    const node = this.#store.view.nodes.get(session.nodeId)
+    if (node === undefined) return
+    session.send(this.#facts.message(session.id, node))
+    if (session.isOpen) return
+    session.isOpen = true
+    this.logs.onNodeOpened(session.nodeId)
   }
 
   #openSession(nodeId: string): Session | undefined {

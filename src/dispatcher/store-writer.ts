@@ -1,3 +1,4 @@
+import type { Env } from '../env/env.js'
 import { SwarmError } from '../model/errors.js'
 import type { Store, Tx } from '../store/store.js'
 
@@ -10,18 +11,22 @@ interface Write {
 
 /** Objects that one transaction changes at most. Behaviour: moby/swarmkit manager/state/store/memory.go. */
 const maxWeight = 200
+/** Others must get their turn, elections above all. */
+const sliceMs = 4
 
 /**
  * Gathers the many small writes of one turn, of whatever node, in few transactions: thousands of nodes
  * report at once after a change of leader.
  */
 export class StoreWriter {
+  readonly #env: Env
   readonly #store: Store
-  #queue: Write[] = []
+  readonly #queue: Write[] = []
   #scheduled = false
   #stopped = false
 
-  constructor(store: Store) {
+  constructor(env: Env, store: Store) {
+    this.#env = env
     this.#store = store
   }
 
@@ -48,24 +53,29 @@ export class StoreWriter {
 
   #flush(): void {
     this.#scheduled = false
-    const queue = this.#queue
-    this.#queue = []
-    let group: Write[] = []
-    let weight = 0
-    for (const write of queue) {
-      if (group.length > 0 && weight + write.weight > maxWeight) {
-        this.#run(group)
-        group = []
-        weight = 0
+    const startMs = this.#env.monotonicMs()
+    while (this.#queue.length > 0) {
+      if (this.#env.monotonicMs() - startMs > sliceMs) {
+        this.#scheduled = true
+        setImmediate(() => this.#flush())
+        return
       }
-      group.push(write)
-      weight += write.weight
+      this.#run(this.#takeGroup())
     }
-    this.#run(group)
+  }
+
+  #takeGroup(): readonly Write[] {
+    let weight = 0
+    let count = 0
+    for (const write of this.#queue) {
+      weight += write.weight
+      if (count > 0 && weight > maxWeight) break
+      count++
+    }
+    return this.#queue.splice(0, count)
   }
 
   #run(group: readonly Write[]): void {
-    if (group.length === 0) return
     this.#store
       .update((tx) => {
         for (const { fn } of group) fn(tx)

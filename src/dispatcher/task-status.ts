@@ -22,6 +22,6 @@ export function reportedStatus(
     ...(ports === undefined || ports.length === 0 ? {} : { ports }),
   }
   const { appliedAtMs: _at, appliedBy: _by, ...known } = task.status
-  if (isDeepStrictEqual(known, status)) return undefined
+  if (state === known.state && isDeepStrictEqual(known, status)) return undefined
   return { ...status, appliedAtMs: applied.atMs, appliedBy: applied.by }
 }

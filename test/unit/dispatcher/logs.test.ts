@@ -159,6 +159,7 @@ test('a follower goes on where it was when a node comes back', async () => {
   await cluster.run(100)
   const second = await cluster.open('n1')
   assert.deepEqual(second.last('log-subscribe').options, { ...follow, sinceMs: 2000 })
+  assert.equal(second.messages[0]?.type, 'session', 'nothing comes before the session is open')
   sendLines(second, 'a', [
     [2_000_000_000, 'two'],
     [3_000_000_000, 'three'],
