@@ -26,6 +26,14 @@ export type Decision =
   /** It is not to run any more and never got a node. */
   | { readonly kind: 'shut down'; readonly taskId: string }
 
+/** A task that waits for its node to take it. */
+interface Preassigned {
+  readonly task: Task
+  /** `NodeSet.improvements` when the node did not; undefined while it is to be tried. */
+  triedAt: number | undefined
+  reason: string | undefined
+}
+
 /** Decisions of one step: they make one transaction. */
 const decisionsPerStep = 200
 /** Tasks of one group that are placed before the next has its turn. */
@@ -42,7 +50,7 @@ export class Planner {
   readonly #classes = new NodeClasses(this.nodes)
   readonly #failures = new Failures()
   readonly #queue = new TaskQueue()
-  readonly #preassigned = new Map<string, { readonly task: Task; triedAt: number | undefined }>()
+  readonly #preassigned = new Map<string, Preassigned>()
   readonly #unwanted = new Set<string>()
   readonly #networkDriver: (networkId: string) => string | undefined
   /** Reasons by requirements, as of `nodes.improvements`. */
@@ -68,11 +76,7 @@ export class Planner {
     const isWanted = task.desiredState <= TaskState.Complete
     if (isPending && isWanted && task.nodeId === undefined) this.#queue.set(task)
     else this.#queue.delete(task.id)
-    if (isPending && isWanted && task.nodeId !== undefined)
-      this.#preassigned.set(task.id, {
-        task,
-        triedAt: this.#preassigned.get(task.id)?.triedAt,
-      })
+    if (isPending && isWanted && task.nodeId !== undefined) this.#setPreassigned(task)
     else this.#preassigned.delete(task.id)
     if (isPending && task.desiredState === TaskState.Shutdown) this.#unwanted.add(task.id)
     else this.#unwanted.delete(task.id)
@@ -117,9 +121,16 @@ export class Planner {
   nextDueMs(): number | undefined {
     let dueMs: number | undefined
     for (const { untold, quietUntilMs } of this.#queue.groups()) {
-      if (untold.length > 0 && (dueMs === undefined || quietUntilMs < dueMs)) dueMs = quietUntilMs
+      if (untold.size > 0 && (dueMs === undefined || quietUntilMs < dueMs)) dueMs = quietUntilMs
     }
     return dueMs
+  }
+
+  /** A task that does not say why it waits, as the write was lost, is tried and told again. */
+  #setPreassigned(task: Task): void {
+    const { triedAt, reason } = this.#preassigned.get(task.id) ?? {}
+    const isTold = reason !== undefined && task.status.err === reason
+    this.#preassigned.set(task.id, { task, triedAt: isTold ? triedAt : undefined, reason })
   }
 
   #shutDownStep(): readonly Decision[] | undefined {
@@ -134,7 +145,7 @@ export class Planner {
     for (const [taskId, entry] of this.#preassigned) {
       if (entry.triedAt === this.nodes.improvements) continue
       entry.triedAt = this.nodes.improvements
-      const decision = this.#confirm(entry.task)
+      const decision = this.#confirm(entry)
       if (decision === undefined) continue
       decisions.push(decision)
       if (decision.kind === 'assign') this.#preassigned.delete(taskId)
@@ -143,7 +154,8 @@ export class Planner {
     return decisions.length === 0 ? undefined : decisions
   }
 
-  #confirm(task: Task): Decision | undefined {
+  #confirm(entry: Preassigned): Decision | undefined {
+    const { task } = entry
     const nodeId = task.nodeId ?? ''
     const wanted = requirementsOf(task, this.#networkDriver)
     const state = this.nodes.get(nodeId)
@@ -151,6 +163,7 @@ export class Planner {
     if (state === undefined || filter !== undefined) {
       const counts = new Map(filter === undefined ? [] : [[filter, 1] as const])
       const reason = state === undefined ? `node ${nodeId} not found` : explain(counts)
+      entry.reason = reason
       return task.status.err === reason ? undefined : { kind: 'explain', taskId: task.id, reason }
     }
     const generics = claimGenerics(state.freeGenerics, wanted.generics) ?? []
@@ -215,18 +228,21 @@ export class Planner {
   #giveUp(group: Group, reason: string, nowMs: number): void {
     group.triedAt = this.nodes.improvements
     group.reason = reason
-    const isNews = group.untold.length === 0 && [...group.tasks.values()].every(({ status }) => !status.err)
-    group.untold = [...group.tasks.values()].filter(({ status }) => status.err !== reason)
+    const tasks = [...group.tasks.values()]
+    const isNews = group.untold.size === 0 && tasks.every(({ status }) => !status.err)
+    group.untold.clear()
+    for (const { id, status } of tasks) if (status.err !== reason) group.untold.add(id)
     if (isNews) group.quietUntilMs = nowMs
   }
 
   #explainStep(nowMs: number): readonly Decision[] | undefined {
     for (const group of this.#queue.groups()) {
-      if (group.untold.length === 0 || group.quietUntilMs > nowMs) continue
+      if (group.untold.size === 0 || group.quietUntilMs > nowMs) continue
       const { reason } = group
-      const tasks = group.untold.splice(0, decisionsPerStep).filter(({ id }) => group.tasks.has(id))
-      if (group.untold.length === 0) group.quietUntilMs = nowMs + quietMs
-      if (tasks.length > 0) return tasks.map(({ id }) => ({ kind: 'explain', taskId: id, reason }))
+      const ids = [...group.untold].slice(0, decisionsPerStep)
+      for (const id of ids) group.untold.delete(id)
+      if (group.untold.size === 0) group.quietUntilMs = nowMs + quietMs
+      return ids.map((taskId) => ({ kind: 'explain', taskId, reason }))
     }
     return undefined
   }

@@ -8,8 +8,8 @@ export interface Group {
   triedAt: number | undefined
   /** What is to be told to users about the tasks that are left. */
   reason: string
-  /** Tasks that have not been told `reason` yet. */
-  untold: Task[]
+  /** Tasks whose error does not say `reason` yet. */
+  readonly untold: Set<string>
   /** Until when a changed reason waits. Monotonic ms. */
   quietUntilMs: number
 }
@@ -27,16 +27,21 @@ export class TaskQueue {
     return this.#groups.values()
   }
 
-  /** Adds a task, or puts a newer version of it in its place. A new one makes its group be tried. */
+  /**
+   * Adds a task, or puts a newer version of it in its place. A new one makes its group be tried; one that does
+   * not say why it waits, as the write was lost, is told again.
+   */
   set(task: Task): void {
     const key = groupKey(task)
     let group = this.#groups.get(key)
     if (group === undefined) {
-      group = { key, tasks: new Map(), triedAt: undefined, reason: '', untold: [], quietUntilMs: 0 }
+      group = { key, tasks: new Map(), triedAt: undefined, reason: '', untold: new Set(), quietUntilMs: 0 }
       this.#groups.set(key, group)
     }
     if (!group.tasks.has(task.id)) group.triedAt = undefined
     group.tasks.set(task.id, task)
+    if (group.triedAt === undefined || task.status.err === group.reason) group.untold.delete(task.id)
+    else group.untold.add(task.id)
     this.#keyOf.set(task.id, key)
   }
 
@@ -46,6 +51,7 @@ export class TaskQueue {
     this.#keyOf.delete(taskId)
     const group = this.#groups.get(key)
     group?.tasks.delete(taskId)
+    group?.untold.delete(taskId)
     if (group?.tasks.size === 0) this.#groups.delete(key)
   }
 

@@ -309,6 +309,21 @@ test('allocations of a lost leader are taken back', async () => {
   assert.deepEqual(addresses(store, 't'), ['web 10.0.0.3/24'])
 })
 
+test('what was handed out for a write that the log refused is free again', async () => {
+  const { env, store, log, run, write } = cluster()
+  await write((tx) => {
+    createNetwork(tx, 'web')
+    createService(tx, 's', joining('web'))
+  })
+  await store.update((tx) => createTask(tx, 't', 's'))
+  log.leads = false
+  await env.advanceAsync(0)
+  log.leads = true
+  await env.advanceAsync(1000)
+  await run()
+  assert.deepEqual(addresses(store, 't'), ['web 10.0.0.3/24'])
+})
+
 test('tasks that are not to run any more, or whose service is gone, get nothing', async () => {
   const { store, write } = cluster()
   await write((tx) => {
