@@ -1,16 +1,16 @@
 import type { Env } from '../env/env.js'
-import type { Node, Service, Task } from '../model/objects.js'
+import type { Service, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
-import type { Change } from '../store/apply.js'
 import type { Loop, LoopFactory } from '../store/loop.js'
-import { slotKey, type View } from '../store/schema.js'
+import type { View } from '../store/schema.js'
 import type { Commit, Store } from '../store/store.js'
 import type { Tx } from '../store/transaction.js'
 import { planGlobalSlot, type GlobalPlan } from './global/plan.js'
-import { isInvalidNode, isLostNode, mayChangeEligibility } from './node.js'
+import { Marks, type SlotRef } from './marks.js'
+import { isInvalidNode } from './node.js'
 import { planReplicated } from './replicated/plan.js'
 import { isDue, planSlot, type SlotView } from './restart/plan-slot.js'
-import { fillingTasks, groupByNode, isStopping, placeKey, placeOf } from './slot.js'
+import { fillingTasks, groupByNode, isStopping, placeKey } from './slot.js'
 import { isDead, isJob, isLive, isPaused, isRollingBack, isUpdating, modeOf } from './spec.js'
 import type { Place } from './task.js'
 import { KeyedTimers } from './timers.js'
@@ -18,11 +18,6 @@ import { afterUpdateFailure, isUpdateFailure } from './update/failure.js'
 import { isSlotDirty, Rollout, type RolloutSlot } from './update/rollout.js'
 import { TaskWriter } from './write.js'
 import { Work } from './work.js'
-
-interface SlotRef {
-  readonly serviceId: string
-  readonly place: Place
-}
 
 /** Changes that one transaction holds, more or less. */
 const changesPerTransaction = 200
@@ -41,13 +36,8 @@ class ServiceLoop implements Loop {
   readonly #store: Store
   readonly #wake: () => void
   readonly #timers: KeyedTimers
-  readonly #dirtyServices = new Set<string>()
-  readonly #dirtySlots = new Map<string, SlotRef>()
-  readonly #dirtyRollouts = new Set<string>()
   readonly #rollouts = new Map<string, Rollout>()
-  readonly #globalServices = new Set<string>()
-  /** How long tasks were RUNNING whose end nobody has dealt with yet, in ms. */
-  readonly #ranMs = new Map<string, number>()
+  readonly #marks: Marks
   /** Tasks that were there at the start and have yet to be looked at. */
   #unscanned: readonly Task[] = []
 
@@ -56,13 +46,11 @@ class ServiceLoop implements Loop {
     this.#store = store
     this.#wake = wake
     this.#timers = new KeyedTimers(env)
+    this.#marks = new Marks(store.view, this.#rollouts)
   }
 
   start(view: View): void {
-    for (const service of view.services.list()) {
-      if (modeOf(service.spec) === 'global') this.#globalServices.add(service.id)
-      this.#dirtyServices.add(service.id)
-    }
+    for (const service of view.services.list()) this.#marks.noteService(service.id, undefined, service)
     this.#unscanned = view.tasks.list()
   }
 
@@ -71,13 +59,13 @@ class ServiceLoop implements Loop {
   }
 
   onCommit({ changes }: Commit): void {
-    for (const change of changes) this.#note(change)
+    for (const change of changes) this.#marks.note(change)
   }
 
   async tick(signal: AbortSignal): Promise<void> {
     const work = new Work(this.#store, signal)
     await this.#scan(work)
-    while (work.mayGoOn && this.#isDirty()) {
+    while (work.mayGoOn && !this.#marks.isEmpty) {
       await this.#reconcileServices(work)
       await this.#reconcileSlots(work)
       await this.#advanceRollouts(work)
@@ -85,109 +73,12 @@ class ServiceLoop implements Loop {
     await work.end()
   }
 
-  #isDirty(): boolean {
-    return this.#dirtyServices.size + this.#dirtySlots.size + this.#dirtyRollouts.size > 0
-  }
-
-  // What commits mean. Nothing is decided here.
-
-  #note(change: Change): void {
-    switch (change.table) {
-      case 'services':
-        this.#noteService(change.id, change.before, change.after)
-        return
-      case 'tasks':
-        this.#noteTask(change.before, change.after)
-        return
-      case 'nodes':
-        this.#noteNode(change.id, change.before, change.after)
-        return
-      default:
-    }
-  }
-
-  #noteService(id: string, before: Service | undefined, after: Service | undefined): void {
-    if (after === undefined) {
-      this.#globalServices.delete(id)
-      this.#rollouts.delete(id)
-      this.#dirtyServices.add(id)
-      return
-    }
-    if (modeOf(after.spec) === 'global') this.#globalServices.add(id)
-    const specChanged = before?.spec !== after.spec || before.specVersion !== after.specVersion
-    const begun = isUpdating(after) && this.#rollouts.get(id)?.matches(after) !== true
-    if (specChanged || begun || (after.updateStatus === undefined && before.updateStatus !== undefined)) {
-      this.#dirtyServices.add(id)
-    }
-  }
-
-  #noteTask(before: Task | undefined, after: Task | undefined): void {
-    const task = after ?? before
-    const serviceId = task?.serviceId
-    if (task === undefined || serviceId === undefined) return
-    if (after === undefined) {
-      this.#ranMs.delete(task.id)
-      if (isLive(task)) this.#dirtyServices.add(serviceId)
-      else if (!isDead(task)) this.#markSlotOf(task)
-      return
-    }
-    if (before === undefined) {
-      if (after.desiredState === TaskState.Ready || this.#isOnInvalidNode(after)) this.#markSlotOf(after)
-      return
-    }
-    if (isDead(after) && !isDead(before)) {
-      if (before.status.state === TaskState.Running && isLive(after)) {
-        this.#ranMs.set(after.id, after.status.timestampMs - before.status.timestampMs)
-      }
-      this.#markSlotOf(after)
-    } else if (isLive(before) && !isLive(after) && after.desiredState < TaskState.Remove) {
-      this.#markSlotOf(after)
-    } else if (before.status.state !== after.status.state && after.status.state === TaskState.Running) {
-      if (this.#rollouts.has(serviceId) || this.#hasCompany(after)) this.#markSlotOf(after)
-    } else if (before.status.err !== after.status.err && after.status.state === TaskState.Pending) {
-      if (this.#rollouts.has(serviceId)) this.#markSlotOf(after)
-    } else if (before.nodeId !== after.nodeId && this.#isOnInvalidNode(after)) {
-      this.#markSlotOf(after)
-    }
-  }
-
-  #noteNode(id: string, before: Node | undefined, after: Node | undefined): void {
-    const lost = isInvalidNode(after) && !(before !== undefined && isInvalidNode(before))
-    if (lost || isLostNode(after) !== isLostNode(before)) {
-      for (const task of this.#store.view.tasks.by('node', id)) {
-        if (isLive(task) || !isDead(task)) this.#markSlotOf(task)
-      }
-    }
-    if (!mayChangeEligibility(before, after)) return
-    const resumed = before?.spec.Availability === 'pause' && after?.spec.Availability !== 'pause'
-    for (const serviceId of this.#globalServices) {
-      this.#markSlot({ serviceId, place: { nodeId: id } })
-      if (resumed) this.#dirtyServices.add(serviceId)
-    }
-  }
-
-  #isOnInvalidNode({ nodeId }: Task): boolean {
-    return nodeId !== undefined && isInvalidNode(this.#store.view.nodes.get(nodeId))
-  }
-
-  #hasCompany(task: Task): boolean {
-    return this.#store.view.tasks.by('slot', slotKey(task) ?? '').length > 1
-  }
-
-  #markSlotOf(task: Task): void {
-    if (task.serviceId !== undefined) this.#markSlot({ serviceId: task.serviceId, place: placeOf(task) })
-  }
-
-  #markSlot(ref: SlotRef): void {
-    this.#dirtySlots.set(placeKey(ref.serviceId, ref.place), ref)
-  }
-
   /** Finds what a former leader left: tasks of services that are gone. */
   async #scan(work: Work): Promise<void> {
     while (this.#unscanned.length > 0 && work.mayGoOn) {
       for (const { serviceId } of this.#unscanned.slice(0, tasksPerSlice)) {
         if (serviceId === undefined || this.#store.view.services.get(serviceId) !== undefined) continue
-        this.#dirtyServices.add(serviceId)
+        this.#marks.services.add(serviceId)
       }
       this.#unscanned = this.#unscanned.slice(tasksPerSlice)
       await work.breathe(tasksPerSlice)
@@ -195,15 +86,15 @@ class ServiceLoop implements Loop {
   }
 
   async #reconcileServices(work: Work): Promise<void> {
-    for (const id of [...this.#dirtyServices].sort()) {
+    for (const id of [...this.#marks.services].sort()) {
       if (!work.mayGoOn) return
-      if (!this.#dirtyServices.delete(id)) continue
+      if (!this.#marks.services.delete(id)) continue
       await this.#reconcileService(work, id)
     }
   }
 
   async #reconcileService(work: Work, id: string): Promise<void> {
-    const redo = () => this.#dirtyServices.add(id)
+    const redo = () => this.#marks.services.add(id)
     let todo: readonly ((tx: Tx, write: TaskWriter) => void)[] = []
     let cost = 0
     work.update((tx) => {
@@ -230,6 +121,8 @@ class ServiceLoop implements Loop {
   #planService(tx: Tx, id: string, tasks: readonly Task[]): ((tx: Tx, write: TaskWriter) => void)[] {
     const service = tx.services.get(id)
     if (service === undefined) {
+      this.#rollouts.delete(id)
+      this.#timers.clear(id)
       const left = tasks.filter((task) => task.desiredState < TaskState.Remove)
       return left.map((task) => (_, write) => write.raise([task.id], TaskState.Remove))
     }
@@ -247,7 +140,7 @@ class ServiceLoop implements Loop {
   #planReplicated(tx: Tx, service: Service, tasks: readonly Task[]) {
     const plan = planReplicated(service, tasks)
     for (const { slot, filling } of plan.slots) {
-      if (needsAttention(filling, tx)) this.#markSlot({ serviceId: service.id, place: { slot } })
+      if (needsAttention(filling, tx)) this.#marks.markSlot({ serviceId: service.id, place: { slot } })
     }
     const slots = plan.slots.map(({ slot, tasks }) => ({ place: { slot }, tasks }))
     this.#planRollout(tx, service, slots)
@@ -264,11 +157,11 @@ class ServiceLoop implements Loop {
 
   #planGlobal(tx: Tx, service: Service, tasks: readonly Task[]): void {
     const serviceId = service.id
-    for (const node of tx.nodes.list()) this.#markSlot({ serviceId, place: { nodeId: node.id } })
+    for (const node of tx.nodes.list()) this.#marks.markSlot({ serviceId, place: { nodeId: node.id } })
     const slots: RolloutSlot[] = []
     for (const [nodeId, slotTasks] of groupByNode(tasks)) {
       const place = { nodeId }
-      this.#markSlot({ serviceId, place })
+      this.#marks.markSlot({ serviceId, place })
       if (fillingTasks(service, slotTasks).length > 0) slots.push({ place, tasks: slotTasks })
     }
     this.#planRollout(tx, service, slots)
@@ -289,7 +182,7 @@ class ServiceLoop implements Loop {
       this.#rollouts.delete(service.id)
       return
     }
-    this.#dirtyRollouts.add(service.id)
+    this.#marks.rollouts.add(service.id)
   }
 
   #viewOf(tx: Tx, service: Service) {
@@ -298,25 +191,19 @@ class ServiceLoop implements Loop {
 
   async #reconcileSlots(work: Work): Promise<void> {
     // In the order of the commits that marked them.
-    const keys = [...this.#dirtySlots.keys()]
+    const keys = [...this.#marks.slots.keys()]
     for (let at = 0; at < keys.length && work.mayGoOn; at += slotsPerTransaction) {
-      const refs = keys.slice(at, at + slotsPerTransaction).flatMap((key) => this.#takeSlot(key) ?? [])
+      const refs = keys.slice(at, at + slotsPerTransaction).flatMap((key) => this.#marks.takeSlot(key) ?? [])
       work.update(
         (tx) => {
           for (const ref of refs) this.#reconcileSlot(tx, ref)
         },
         () => {
-          for (const ref of refs) this.#markSlot(ref)
+          for (const ref of refs) this.#marks.markSlot(ref)
         },
       )
       await work.breathe(refs.length * 4)
     }
-  }
-
-  #takeSlot(key: string): SlotRef | undefined {
-    const ref = this.#dirtySlots.get(key)
-    this.#dirtySlots.delete(key)
-    return ref
   }
 
   #reconcileSlot(tx: Tx, ref: SlotRef): void {
@@ -325,7 +212,7 @@ class ServiceLoop implements Loop {
     const tasks = tx.tasks.by('slot', key)
     const found = tx.services.get(ref.serviceId)
     if (found === undefined) {
-      if (tasks.some((task) => task.desiredState < TaskState.Remove)) this.#dirtyServices.add(ref.serviceId)
+      if (tasks.some((task) => task.desiredState < TaskState.Remove)) this.#marks.services.add(ref.serviceId)
       return
     }
     if (isJob(found.spec)) return
@@ -334,7 +221,7 @@ class ServiceLoop implements Loop {
       ...this.#viewOf(tx, service),
       tasks,
       tasksOn: (nodeId) => tx.tasks.by('node', nodeId),
-      ranMs: (task) => this.#ranMs.get(task.id),
+      ranMs: (task) => this.#marks.ranMs(task),
       failedUpdate: failed,
     })
     const write = new TaskWriter(this.#env, tx)
@@ -343,13 +230,13 @@ class ServiceLoop implements Loop {
     write.raise(plan.promoteTaskIds, TaskState.Running)
     const create = plan.replacement ?? plan.create
     if (create !== undefined) write.create(service, ref.place, create)
-    for (const id of plan.shutdownTaskIds) this.#ranMs.delete(id)
+    for (const id of plan.shutdownTaskIds) this.#marks.forgetRun(id)
     if (plan.inTheWay.length > 0) noteStopFirst(tx, service, ref.place)
-    if (plan.empty) this.#dirtyServices.add(ref.serviceId)
-    if (this.#rollouts.get(ref.serviceId)?.touch(key) === true) this.#dirtyRollouts.add(ref.serviceId)
+    if (plan.empty) this.#marks.services.add(ref.serviceId)
+    if (this.#rollouts.get(ref.serviceId)?.touch(key) === true) this.#marks.rollouts.add(ref.serviceId)
     if (plan.recheckAtMs === undefined) return
     this.#timers.set(key, plan.recheckAtMs, () => {
-      this.#markSlot(ref)
+      this.#marks.markSlot(ref)
       this.#wake()
     })
   }
@@ -364,7 +251,7 @@ class ServiceLoop implements Loop {
     const failed = new Set<string>()
     let current = service
     for (const task of tasks) {
-      if (!isUpdateFailure(current, task, this.#ranMs.get(task.id)) || !isDue(task, tx.nowMs)) continue
+      if (!isUpdateFailure(current, task, this.#marks.ranMs(task)) || !isDue(task, tx.nowMs)) continue
       failed.add(task.id)
       this.#rollouts.get(service.id)?.noteFailure(key, tx.nowMs)
       current = tx.update('services', service.id, afterUpdateFailure(current, task))
@@ -373,15 +260,15 @@ class ServiceLoop implements Loop {
   }
 
   async #advanceRollouts(work: Work): Promise<void> {
-    for (const id of [...this.#dirtyRollouts].sort()) {
+    for (const id of [...this.#marks.rollouts].sort()) {
       if (!work.mayGoOn) return
-      this.#dirtyRollouts.delete(id)
+      this.#marks.rollouts.delete(id)
       let cost = 0
       work.update(
         (tx) => {
           cost = this.#advanceRollout(tx, id)
         },
-        () => this.#dirtyServices.add(id),
+        () => this.#marks.services.add(id),
       )
       await work.breathe(cost)
     }
@@ -406,10 +293,10 @@ class ServiceLoop implements Loop {
     }
     if (step.updateStatus !== undefined) tx.update('services', id, { updateStatus: step.updateStatus })
     if (step.done) this.#rollouts.delete(id)
-    if (step.more) this.#dirtyRollouts.add(id)
+    if (step.more) this.#marks.rollouts.add(id)
     if (step.recheckAtMs !== undefined) {
       this.#timers.set(id, step.recheckAtMs, () => {
-        this.#dirtyRollouts.add(id)
+        this.#marks.rollouts.add(id)
         this.#wake()
       })
     }

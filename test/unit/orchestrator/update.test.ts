@@ -404,3 +404,25 @@ test('6.leader a new leader has no more slots under way than the settings allow'
   assert.equal(made('app:2').length, 6)
   await h.stop()
 })
+
+test('6.failure how long a task ran counts even where its end is not committed yet', async () => {
+  const { h, id, state, runs } = await deployed({ Monitor: 2 * second, Delay: 60 * second }, 2)
+  await h.updateService(id, withImage('app:2'))
+  await h.until('first', () => runs('app:2') === 1)
+  await h.run(10_000)
+  const first = h.running(id).find((task) => task.spec.ContainerSpec?.Image === 'app:2')
+  assert.ok(first?.nodeId !== undefined)
+  const { id: taskId, nodeId, status } = first
+  // The slot is looked at for another reason while the report is in flight.
+  const drained = h.store.update((tx) => {
+    tx.update('nodes', nodeId, { spec: { Availability: 'drain' } })
+  })
+  await h.run(1)
+  const reported = h.store.update((tx) => {
+    tx.update('tasks', taskId, { status: { ...status, state: Failed, timestampMs: tx.nowMs } })
+  })
+  await h.run(1000)
+  await Promise.all([drained, reported])
+  assert.equal(state(), 'updating')
+  await h.stop()
+})
