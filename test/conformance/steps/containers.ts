@@ -2,14 +2,18 @@ import { filters, get, post, v, type Context, type Step } from '../script.js'
 
 interface TaskView {
   readonly ID: string
+  readonly DesiredState: string
   readonly Status: { readonly State: string; readonly ContainerStatus?: { readonly ContainerID: string } }
 }
 
 /** Saves the container of a service's oldest task once that is in one of `states`. */
 function containerOf(service: string, ...states: string[]): (c: Context) => Promise<void> {
   const path = `${v}/tasks?${filters({ service: [service] })}`
-  const reached = (task: TaskView) =>
-    states.includes(task.Status.State) && task.Status.ContainerStatus?.ContainerID !== undefined
+  // The orchestrator takes note of a task's end a moment after the agent.
+  const reached = ({ Status, DesiredState }: TaskView) =>
+    states.includes(Status.State) &&
+    Status.ContainerStatus?.ContainerID !== undefined &&
+    (Status.State === 'running' || DesiredState === 'shutdown')
   return async (c) => {
     await c.until(`a task of ${service} to be ${states.join(' or ')}`, path, (body) =>
       (body as TaskView[]).some(reached),
