@@ -186,9 +186,9 @@ describe('events', () => {
   /** The answer of a request whose `until` is now or will be reached by `env`. */
   async function ended({ app, env }: { app: TestApp['app']; env: SimulatedEnv }, url: string, headers = {}) {
     const answer = app.inject({ url, headers })
-    let isDone = false
-    const done = answer.finally(() => (isDone = true))
-    while (!isDone) await env.advanceAsync(1)
+    const state = { isDone: false }
+    const done = answer.finally(() => (state.isDone = true))
+    while (!state.isDone) await env.advanceAsync(1)
     await done
     return answer
   }
@@ -234,7 +234,7 @@ describe('events', () => {
     const local =
       '{"status":"start","id":"c1","from":"busybox","Type":"container","Action":"start","Actor":{"ID":"c1","Attributes":{"name":"x"}},"scope":"local","time":1,"timeNano":1795231429972555017}'
     engine.events = (async function* () {
-      yield Buffer.from(`${local.slice(0, 50)}`)
+      yield Buffer.from(local.slice(0, 50))
       yield Buffer.from(`${local.slice(50)}\n`)
     })()
     const until = env.nowMs() / 1000 + 60
