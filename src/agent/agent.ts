@@ -56,6 +56,7 @@ export class Agent {
   #logs: LogPublisher | undefined
   #cancelDescribe: () => void = () => undefined
   #description: NodeDescription = {}
+  #starting: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
   constructor(env: Env, options: AgentOptions) {
@@ -68,7 +69,33 @@ export class Agent {
    * Takes up the tasks of the last run, then looks for a manager. Does not wait for one.
    * @throws {DatabaseError} when the database cannot be opened; whatever `Executor.describe` throws.
    */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  /** Ends the agent in order. Containers go on, and are taken up again by the next `start`. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#end(
+      () => Promise.resolve(),
+      ({ worker }) => worker.close(),
+    )
+    return this.#stopped
+  }
+
+  /** The node leaves the swarm: its tasks stop, which the managers are told, and their containers go. */
+  leave(): Promise<void> {
+    this.#stopped ??= this.#end(
+      async ({ worker, session }) => {
+        session.send({ type: 'leave' })
+        await withDeadline(this.#env, leaveStopMs, (signal) => worker.shutdown(signal))
+      },
+      ({ worker }) => withDeadline(this.#env, leaveRemoveMs, (signal) => worker.removeAll(signal)),
+    )
+    return this.#stopped
+  }
+
+  async #start(): Promise<void> {
     const { nodeId, hostname, executor, dbPath, storage, dial } = this.#options
     this.#description = await this.#describe()
     const db = storage ?? (await TaskDatabase.open(this.#env, dbPath))
@@ -96,33 +123,20 @@ export class Agent {
     })
     this.#logs = new LogPublisher(this.#env, session, () => worker.managers.values())
     this.#parts = { db, worker, session }
-    await worker.start()
+    try {
+      await worker.start()
+    } catch (error) {
+      this.#parts = undefined
+      await db.close()
+      throw error
+    }
     session.start()
     this.#describeLater(session)
   }
 
-  /** Ends the agent in order. Containers go on, and are taken up again by the next `start`. */
-  stop(): Promise<void> {
-    this.#stopped ??= this.#end(
-      () => Promise.resolve(),
-      ({ worker }) => worker.close(),
-    )
-    return this.#stopped
-  }
-
-  /** The node leaves the swarm: its tasks stop, which the managers are told, and their containers go. */
-  leave(): Promise<void> {
-    this.#stopped ??= this.#end(
-      async ({ worker, session }) => {
-        session.send({ type: 'leave' })
-        await withDeadline(this.#env, leaveStopMs, (signal) => worker.shutdown(signal))
-      },
-      ({ worker }) => withDeadline(this.#env, leaveRemoveMs, (signal) => worker.removeAll(signal)),
-    )
-    return this.#stopped
-  }
-
   async #end(before: (parts: Parts) => Promise<void>, after: (parts: Parts) => Promise<void>): Promise<void> {
+    // Whoever started the agent hears why it could not start.
+    await this.#starting?.catch(() => undefined)
     if (this.#parts === undefined) return
     const { session, db } = this.#parts
     this.#cancelDescribe()

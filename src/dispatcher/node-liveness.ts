@@ -13,6 +13,9 @@ const reconnectGraceMs = 3000
 const missedHeartbeats = 3
 /** A new leader gives the nodes so many periods to find it. */
 const unknownGracePeriods = 4
+/** A timer that fires so late shows that this process itself stood still: the nodes then get time to say something. */
+const lateMs = 1000
+const resumeGraceMs = 2000
 /** After so long the tasks of a node that is down are given up. */
 const orphanAfterMs = 24 * 60 * 60 * 1000
 
@@ -141,7 +144,7 @@ export class NodeLiveness {
   /** One timer per node: it looks again when a heartbeat has come since. */
   #guard(nodeId: string, watched: Watched, delayMs: number): void {
     watched.timerDueMs = this.#env.monotonicMs() + delayMs
-    watched.cancelTimer = this.#env.after(delayMs, () => {
+    watched.cancelTimer = this.#after(delayMs, () => {
       const silentMs = this.#env.monotonicMs() - watched.lastHeardMs
       if (silentMs < watched.allowedSilenceMs) {
         this.#guard(nodeId, watched, watched.allowedSilenceMs - silentMs)
@@ -153,6 +156,19 @@ export class NodeLiveness {
     })
   }
 
+  /**
+   * As `Env.after`, but a process that was suspended, or a machine that slept, does not take everybody for
+   * dead: what the nodes sent meanwhile is read first.
+   */
+  #after(delayMs: number, fn: () => void): () => void {
+    const dueMs = this.#env.monotonicMs() + delayMs
+    let cancel = this.#env.after(delayMs, () => {
+      if (this.#env.monotonicMs() - dueMs < lateMs) fn()
+      else cancel = this.#env.after(resumeGraceMs, fn)
+    })
+    return () => cancel()
+  }
+
   #unwatch(nodeId: string): void {
     this.#watched.get(nodeId)?.cancelTimer()
     this.#watched.delete(nodeId)
@@ -161,7 +177,7 @@ export class NodeLiveness {
   #wait(nodeId: string, delayMs: number, fn: () => void): void {
     this.#endWait(nodeId)
     if (this.#stopped) return
-    const cancel = this.#env.after(delayMs, () => {
+    const cancel = this.#after(delayMs, () => {
       this.#waits.delete(nodeId)
       fn()
     })

@@ -13,7 +13,7 @@ export async function runFor(env: SimulatedEnv, ms: number): Promise<void> {
     for (let turn = 0; turn < turns; turn++) await settle()
     const dueMs = env.nextDueMs()
     if (dueMs === undefined || dueMs > untilMs) break
-    env.advance(dueMs - env.monotonicMs())
+    env.advance(Math.max(0, dueMs - env.monotonicMs()))
   }
-  env.advance(untilMs - env.monotonicMs())
+  env.advance(Math.max(0, untilMs - env.monotonicMs()))
 }

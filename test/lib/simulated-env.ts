@@ -75,6 +75,11 @@ export class SimulatedEnv implements Env {
     this.#monotonicMs = untilMs
   }
 
+  /** The process stood still for so long: what was due meanwhile fires late. */
+  jump(ms: number): void {
+    this.#monotonicMs += ms
+  }
+
   /** Like `advance`, but lets promises settle after each timer. */
   async advanceAsync(ms: number): Promise<void> {
     const untilMs = this.#monotonicMs + ms

@@ -253,3 +253,13 @@ test('the daemon hears of the session, and of its removal', async () => {
   assert.deepEqual(heard, ['0 managers', 'node n1 was removed from swarm'])
   await node.stop()
 })
+
+test('an agent that is stopped while it starts ends all the same', async () => {
+  const node = new Fixture()
+  const started = node.agent.start()
+  const stopped = node.agent.stop()
+  await node.run(60_000)
+  await Promise.all([started, stopped])
+  assert.equal(node.env.nextDueMs(), undefined)
+  assert.ok(node.managers.every(({ near }) => near.closed !== undefined))
+})

@@ -151,3 +151,16 @@ test('after the end nothing is written and no timer is left', async () => {
   assert.equal(cluster.store.appliedIndex, appliedIndex)
   assert.equal(cluster.env.nextDueMs(), undefined)
 })
+
+test('a manager that stood still itself does not take its nodes for dead', async () => {
+  const cluster = await Fixture.start()
+  const agent = await cluster.open('n1')
+  await cluster.open('n2')
+  cluster.env.jump(3_600_000)
+  await cluster.run(1000)
+  agent.say({ type: 'heartbeat' })
+  await cluster.run(5000)
+  assert.equal(cluster.node('n1')?.status.state, 'ready')
+  assert.equal(cluster.node('n2')?.status.state, 'down')
+  await cluster.dispatcher.stop()
+})
