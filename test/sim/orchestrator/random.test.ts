@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Service } from '../../../src/model/objects.js'
 import type { ServiceSpec } from '../../../src/model/spec/index.js'
 import { TaskState } from '../../../src/model/task-state.js'
 import { allocatorLoop } from '../../../src/allocator/index.js'
-import { isTaskDirty, orchestratorLoops } from '../../../src/orchestrator/index.js'
+import { isJob, isTaskDirty, orchestratorLoops } from '../../../src/orchestrator/index.js'
 import { schedulerLoop } from '../../../src/scheduler/index.js'
 import { Harness, ms, replicated, withImage } from './harness.js'
 
@@ -16,6 +17,7 @@ const firstSeed = Number(process.env['SKEP_SIM_FIRST_SEED'] ?? 1)
 /** Seeds that once found a bug. */
 const pinned: readonly number[] = [288]
 
+const jobImages = ['job:1', 'job:2', 'job:3']
 const images = ['app:1', 'app:2', 'slow:1', 'crash:1', 'refuse:1', 'missing:1', 'done:1']
 
 class History {
@@ -34,6 +36,9 @@ class History {
     behaviours.set('refuse:1', { refuses: 'failed' })
     behaviours.set('missing:1', { refuses: 'rejected' })
     behaviours.set('done:1', { endsAfterMs: 900, endState: TaskState.Complete })
+    behaviours.set('job:1', { endsAfterMs: 700, endState: TaskState.Complete })
+    behaviours.set('job:2', { endsAfterMs: 700 })
+    behaviours.set('job:3', { startMs: 6000, endsAfterMs: 3000, endState: TaskState.Complete })
   }
 
   pick<T>(items: readonly T[]): T | undefined {
@@ -70,6 +75,17 @@ class History {
     return { ...spec, Mode: { Global: {} }, ...(this.chance(50) ? { EndpointSpec: { Ports: [port] } } : {}) }
   }
 
+  job(): ServiceSpec {
+    const ReplicatedJob = {
+      MaxConcurrent: 1 + this.h.env.randomInt(3),
+      TotalCompletions: 1 + this.h.env.randomInt(6),
+    }
+    const { UpdateConfig: _, ...spec } = replicated(`j${this.#names++}`, 0, this.spec())
+    return withImage(this.pick(jobImages) ?? '', {
+      Mode: this.chance(50) ? { ReplicatedJob } : { GlobalJob: {} },
+    })(spec)
+  }
+
   async step(): Promise<void> {
     const { h } = this
     const service = this.pick(this.services)
@@ -77,9 +93,11 @@ class History {
     const action = h.env.randomInt(100)
     if (action < 12 || service === undefined || node === undefined) {
       const spec = replicated(`s${this.#names++}`, h.env.randomInt(6), this.spec())
-      this.services.push(await h.createService(this.chance(30) ? this.global(spec) : spec))
+      if (this.chance(20)) this.services.push(await h.createService(this.job()))
+      else this.services.push(await h.createService(this.chance(30) ? this.global(spec) : spec))
     } else if (action < 30) {
-      await h.updateService(service, withImage(this.pick(images) ?? 'app:1'))
+      const job = isJob(h.service(service).spec)
+      await h.updateService(service, withImage(this.pick(job ? jobImages : images) ?? 'app:1'))
     } else if (action < 38) {
       await h.updateService(service, (spec) => ({
         ...spec,
@@ -125,6 +143,7 @@ class History {
   async heal(): Promise<void> {
     const { h } = this
     for (const image of images) h.behaviours.set(image, { startMs: 50, stopMs: 50 })
+    for (const image of jobImages) h.behaviours.set(image, { endsAfterMs: 50, endState: TaskState.Complete })
     h.silent.clear()
     for (const node of this.nodes) {
       await h.setNodeState(node, 'ready')
@@ -137,12 +156,29 @@ class History {
     }
   }
 
+  wrongWithJob({ id, spec, jobStatus }: Service): string[] {
+    const wanted = spec.Mode?.ReplicatedJob?.TotalCompletions
+    const tasks = this.h.tasks(id).filter((task) => task.jobIteration === jobStatus?.iteration)
+    const complete = tasks.filter((task) => task.status.state === TaskState.Complete)
+    const nodes = new Set(complete.map(({ nodeId }) => nodeId))
+    // A node that was removed or came back may have done it, too.
+    const enough =
+      wanted === undefined ? this.nodes.every((node) => nodes.has(node)) : complete.length === wanted
+    const active = tasks.filter((task) => task.desiredState <= TaskState.Complete && task.status.state <= 512)
+    const wrong = enough ? [] : [`${spec.Name}: ${complete.length} completed, wanted ${wanted}`]
+    return active.length === 0 ? wrong : [...wrong, `${spec.Name}: ${active.length} still run`]
+  }
+
   /** What is not as the specs say. */
   wrong(): string[] {
     const { h } = this
     const wrong: string[] = []
     for (const id of this.services) {
       const service = h.service(id)
+      if (isJob(service.spec)) {
+        wrong.push(...this.wrongWithJob(service))
+        continue
+      }
       const wanted = service.spec.Mode?.Replicated?.Replicas ?? this.nodes.length
       const live = h.live(id)
       const name = service.spec.Name
