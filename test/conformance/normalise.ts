@@ -61,11 +61,13 @@ function normaliseList(body: unknown): unknown {
     .map(({ item }) => item)
 }
 
+/** An engine lists the mounts and the host ports of a container in no order. */
+const unordered: ReadonlySet<string> = new Set(['.Mounts', '.Status.PortStatus.Ports'])
+
 function normaliseValue(value: unknown, path: string, names: Names): unknown {
   if (Array.isArray(value)) {
     const items = value.map((item) => normaliseValue(item, `${path}[]`, names))
-    // An engine lists the mounts of a container in no order.
-    return path === '.Mounts' ? normaliseList(items) : items
+    return unordered.has(path) ? normaliseList(items) : items
   }
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).map(([key, item]): [string, unknown] => [
