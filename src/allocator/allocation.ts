@@ -56,22 +56,25 @@ export class Allocation {
     return freed
   }
 
-  /** Takes exactly what the store says is handed out. */
-  restore(view: View): void {
-    for (const network of view.networks.list()) {
-      if (network.spec.Ingress === true) this.#ingressId = network.id
-      if (network.driverState !== undefined) this.#networks.restore(network)
-    }
-    for (const { id, attachments } of view.nodes.list()) this.#restoreHeld(id, attachments ?? [])
-    for (const { id, endpoint } of view.services.list()) {
-      this.#ports.restore(id, endpoint?.ports ?? [])
-      this.#virtualIps.set(id, endpoint?.virtualIPs ?? [])
-      for (const { networkId, addr } of endpoint?.virtualIPs ?? [])
-        this.#networks.restoreAddress(networkId, addr)
-    }
-    for (const task of view.tasks.list()) {
-      if (task.status.state <= TaskState.Running) this.#restoreHeld(task.id, task.networks)
-    }
+  /** Takes what a network has; networks come before whoever has addresses on them. */
+  restoreNetwork(network: Network): void {
+    if (network.spec.Ingress === true) this.#ingressId = network.id
+    if (network.driverState !== undefined && !this.#networks.has(network.id)) this.#networks.restore(network)
+  }
+
+  restoreService({ id, endpoint }: Service): void {
+    this.#ports.restore(id, endpoint?.ports ?? [])
+    this.#virtualIps.set(id, endpoint?.virtualIPs ?? [])
+    for (const { networkId, addr } of endpoint?.virtualIPs ?? [])
+      this.#networks.restoreAddress(networkId, addr)
+  }
+
+  restoreNode({ id, attachments }: Node): void {
+    this.#restoreHeld(id, attachments ?? [])
+  }
+
+  restoreTask({ id, status, networks }: Task): void {
+    if (status.state <= TaskState.Running) this.#restoreHeld(id, networks)
   }
 
   /** @throws {AllocationError} */

@@ -3,6 +3,7 @@ import type { Network, Node, Service, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
 import type { Change, TableChange } from '../store/apply.js'
 import type { Loop, LoopFactory } from '../store/loop.js'
+import { inSlices, Slices } from '../store/slices.js'
 import type { Commit, Store, Tx, View } from '../store/store.js'
 import { Allocation, AllocationError } from './allocation.js'
 import { NodeUsage } from './node-usage.js'
@@ -12,9 +13,15 @@ import { WaitingList } from './waiting-list.js'
 const chunkSize = 200
 /** Transactions in flight before it waits for the first of them. */
 const maxInFlight = 16
-const sliceMs = 4
 /** How many of those who wait for an address try again when one is freed. They may want others as well. */
 const retriesPerAddress = 20
+
+interface Unread {
+  readonly networks: readonly Network[]
+  readonly services: readonly Service[]
+  readonly nodes: readonly Node[]
+  readonly tasks: readonly Task[]
+}
 
 type Kind = 'networks' | 'services' | 'tasks' | 'nodes'
 const kinds: readonly Kind[] = ['networks', 'services', 'tasks', 'nodes']
@@ -43,6 +50,8 @@ export class Allocator implements Loop {
     tasks: new WaitingList(),
     nodes: new WaitingList(),
   }
+  /** What was there at the start and has not been looked at yet. */
+  #unread: Unread | undefined
   /** A write was lost, so what is handed out here may not be what the store says. */
   #mustRestart = false
 
@@ -51,18 +60,20 @@ export class Allocator implements Loop {
     this.#store = store
   }
 
+  /** Only takes note: looking at 100,000 tasks would hold up everything else. The first tick does it. */
   start(view: View): void {
     this.#allocation = new Allocation()
     this.#usage = new NodeUsage()
-    this.#allocation.restore(view)
     for (const kind of kinds) {
       this.#dirty[kind].clear()
       this.#waiting[kind].takeAll()
     }
-    for (const network of view.networks.list()) this.#onNetwork(network)
-    for (const { id } of view.services.list()) this.#dirty.services.add(id)
-    for (const { id } of view.nodes.list()) this.#dirty.nodes.add(id)
-    for (const task of view.tasks.list()) this.#onTask(task.id, task)
+    this.#unread = {
+      networks: view.networks.list(),
+      services: view.services.list(),
+      nodes: view.nodes.list(),
+      tasks: view.tasks.list(),
+    }
   }
 
   onCommit({ changes }: Commit): void {
@@ -76,6 +87,7 @@ export class Allocator implements Loop {
       this.start(this.#store.view)
     }
     try {
+      await this.#restoreAll(signal)
       await this.#allocateAll(signal)
     } catch (error) {
       this.#mustRestart = true
@@ -85,6 +97,47 @@ export class Allocator implements Loop {
 
   stop(): void {
     // Nothing is timed here.
+  }
+
+  /**
+   * Takes exactly what the store says is handed out, before anything new is. Each object is looked at as it
+   * is by now; commits meanwhile are noted as always.
+   */
+  async #restoreAll(signal: AbortSignal): Promise<void> {
+    if (this.#unread === undefined) return
+    const { networks, services, nodes, tasks } = this.#unread
+    const { view } = this.#store
+    const allocation = this.#allocation
+    const restore =
+      <T extends { readonly id: string }>(
+        table: { get(id: string): T | undefined },
+        fn: (object: T) => void,
+      ) =>
+      ({ id }: T) => {
+        const object = table.get(id)
+        if (object !== undefined) fn(object)
+      }
+    const restoreNetwork = restore(view.networks, (network) => {
+      allocation.restoreNetwork(network)
+      this.#onNetwork(network)
+    })
+    const restoreService = restore(view.services, (service) => {
+      allocation.restoreService(service)
+      this.#dirty.services.add(service.id)
+    })
+    const restoreNode = restore(view.nodes, (node) => {
+      allocation.restoreNode(node)
+      this.#dirty.nodes.add(node.id)
+    })
+    const restoreTask = restore(view.tasks, (task) => {
+      allocation.restoreTask(task)
+      this.#onTask(task.id, task)
+    })
+    await inSlices(this.#env, networks, restoreNetwork, signal)
+    await inSlices(this.#env, services, restoreService, signal)
+    await inSlices(this.#env, nodes, restoreNode, signal)
+    await inSlices(this.#env, tasks, restoreTask, signal)
+    if (!signal.aborted) this.#unread = undefined
   }
 
   #onChange(change: Change): void {
@@ -188,7 +241,7 @@ export class Allocator implements Loop {
   async #allocateAll(signal: AbortSignal): Promise<void> {
     const writes = new Set<Promise<void>>()
     const failures: unknown[] = []
-    let sliceEndMs = this.#env.monotonicMs() + sliceMs
+    const slices = new Slices(this.#env)
     for (let kind = this.#nextKind(); kind !== undefined; kind = this.#nextKind()) {
       if (signal.aborted || failures.length > 0) break
       const write: Promise<void> = this.#writeChunk(kind).then(
@@ -200,10 +253,7 @@ export class Allocator implements Loop {
       )
       writes.add(write)
       if (writes.size >= maxInFlight) await Promise.race(writes)
-      if (this.#env.monotonicMs() >= sliceEndMs) {
-        await nextTurn()
-        sliceEndMs = this.#env.monotonicMs() + sliceMs
-      }
+      if (slices.isOver) await slices.next()
     }
     await Promise.all(writes)
     if (failures.length > 0) throw failures[0]
@@ -323,8 +373,4 @@ function ingressFirst(view: View, ids: readonly string[]): readonly string[] {
   const rank = (id: string) => (view.networks.get(id)?.spec.Ingress === true ? 0 : 1)
   const createdAtMs = (id: string) => view.networks.get(id)?.createdAtMs ?? 0
   return ids.toSorted((a, b) => rank(a) - rank(b) || createdAtMs(a) - createdAtMs(b))
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

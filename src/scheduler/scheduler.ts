@@ -1,15 +1,14 @@
 import type { Env } from '../env/env.js'
-import type { Task } from '../model/objects.js'
+import type { Node, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
 import type { Change } from '../store/apply.js'
 import type { Loop, LoopFactory } from '../store/loop.js'
+import { inSlices, Slices } from '../store/slices.js'
 import type { Commit, Store, Tx, View } from '../store/store.js'
 import type { NodeVerdict } from './explanation.js'
 import { isReady } from './filters.js'
 import { Planner, type Decision } from './planner.js'
 
-/** How long the scheduler decides before other work has its turn. */
-const sliceMs = 4
 /** Transactions in flight before it waits for the first of them. */
 const maxInFlight = 16
 
@@ -25,6 +24,8 @@ export class Scheduler implements Loop {
   readonly #planner: Planner
   /** Tasks whose decision is being written: until its outcome is known, news of them wait. */
   readonly #inFlight = new Set<string>()
+  /** What was there at the start and has not been looked at yet. */
+  #unread: { readonly nodes: readonly Node[]; readonly tasks: readonly Task[] } | undefined
   #cancelTimer: (() => void) | undefined
 
   constructor(env: Env, store: Store, wake: () => void) {
@@ -34,9 +35,9 @@ export class Scheduler implements Loop {
     this.#planner = new Planner((networkId) => store.view.networks.get(networkId)?.driverState?.name)
   }
 
+  /** Only takes note: counting 100,000 tasks would hold up everything else. The first tick does it. */
   start(view: View): void {
-    for (const node of view.nodes.list()) this.#planner.setNode(node)
-    for (const task of view.tasks.list()) this.#planner.setTask(task)
+    this.#unread = { nodes: view.nodes.list(), tasks: view.tasks.list() }
   }
 
   onCommit({ changes }: Commit): void {
@@ -44,9 +45,10 @@ export class Scheduler implements Loop {
   }
 
   async tick(signal: AbortSignal): Promise<void> {
+    await this.#readAll(signal)
     const writes = new Set<Promise<void>>()
     const failures: unknown[] = []
-    let sliceEndMs = this.#env.monotonicMs() + sliceMs
+    const slices = new Slices(this.#env)
     while (!signal.aborted && failures.length === 0) {
       const decisions = this.#planner.step(this.#env.monotonicMs())
       if (decisions.length === 0) break
@@ -59,10 +61,7 @@ export class Scheduler implements Loop {
       )
       writes.add(write)
       if (writes.size >= maxInFlight) await Promise.race(writes)
-      if (this.#env.monotonicMs() >= sliceEndMs) {
-        await nextTurn()
-        sliceEndMs = this.#env.monotonicMs() + sliceMs
-      }
+      if (slices.isOver) await slices.next()
     }
     await Promise.all(writes)
     if (failures.length > 0) throw failures[0]
@@ -77,6 +76,23 @@ export class Scheduler implements Loop {
   explain(taskId: string): readonly NodeVerdict[] {
     const task = this.#store.view.tasks.get(taskId)
     return task === undefined ? [] : this.#planner.explain(task)
+  }
+
+  /**
+   * Looks at all that was there at the start, as it is by now. Commits meanwhile are noted as always; what
+   * they have told is told again, which changes nothing.
+   */
+  async #readAll(signal: AbortSignal): Promise<void> {
+    if (this.#unread === undefined) return
+    const { nodes, tasks } = this.#unread
+    const { view } = this.#store
+    const readNode = ({ id }: Node) => {
+      const node = view.nodes.get(id)
+      if (node !== undefined) this.#planner.setNode(node)
+    }
+    await inSlices(this.#env, nodes, readNode, signal)
+    await inSlices(this.#env, tasks, ({ id }) => this.#setTask(id, view.tasks.get(id)), signal)
+    if (!signal.aborted) this.#unread = undefined
   }
 
   #onChange(change: Change): void {
@@ -182,8 +198,4 @@ function assign(tx: Tx, task: Task, decision: Decision & { readonly kind: 'assig
     status: { state: TaskState.Assigned, timestampMs: tx.nowMs, message },
     ...(generics.length > 0 ? { assignedGenericResources: generics } : {}),
   })
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
