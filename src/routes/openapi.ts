@@ -3,7 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { RouteContext } from './context.js'
 import { schemaController, useOwnCompilers } from './decode/compiler.js'
-import { maxApiVersion } from './http/versions.js'
+import { maxApiVersion, minApiVersion } from './http/versions.js'
 import { dockerRoutes } from './index.js'
 import { hoistComponents } from './schema/components.js'
 
@@ -17,6 +17,12 @@ const tags = [
   { name: 'Network', description: 'Networks of the cluster and of this host.' },
   { name: 'System', description: 'About this daemon.' },
 ]
+
+const description = `Swarm mode for any container engine.
+
+This is the part of the Docker Engine API (v${maxApiVersion}) that Skep answers itself; containers, images, volumes and the like are answered by the engine of the host, as the Docker Engine API describes them.
+
+Every path also exists with a version in front, from \`/v${minApiVersion}\` to \`/v${maxApiVersion}\`; without one the newest is meant. Member names of a request match whatever their case, unknown members are ignored, and \`null\` means absent. Members that are empty are left out of answers.`
 
 export interface Documentation {
   /** The OpenAPI document, as JSON. */
@@ -33,12 +39,13 @@ export async function createDocumentation(context: RouteContext): Promise<Docume
   const page = Fastify({ exposeHeadRoutes: false, schemaController })
   useOwnCompilers(page)
   await page.register(swagger, {
+    exposeHeadRoutes: true,
     openapi: {
       openapi: '3.0.3',
       info: {
         title: 'Skep',
         version: context.backend.daemon.version,
-        description: `Swarm mode for any container engine. This is the part of the Docker Engine API (v${maxApiVersion}) that Skep answers itself; containers, images, volumes and the like are answered by the engine of the host. Every path also exists with a version in front, from \`/v1.24\` to \`/v${maxApiVersion}\`.`,
+        description,
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },
       servers: [{ url: '/' }],
@@ -50,6 +57,7 @@ export async function createDocumentation(context: RouteContext): Promise<Docume
       'openapiObject' in input ? hoistComponents(input.openapiObject) : input.swaggerObject,
   })
   await page.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'none' } })
+  // Of these routes only the schemas are used: nothing but the page is ever asked for here.
   await page.register(async (scope) => dockerRoutes(scope, context))
   await page.ready()
   return { document: Buffer.from(`${JSON.stringify(page.swagger(), undefined, 2)}\n`), page }

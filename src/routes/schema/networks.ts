@@ -61,6 +61,16 @@ export const NetworkPruneResponseSchema = struct('NetworkPruneResponse', {
   NetworksDeleted: nullable(texts('Names.')),
 })
 
+export const NetworkConnectRequestSchema = struct('NetworkConnectRequest', {
+  Container: text('ID or name.'),
+  EndpointConfig: Type.Unsafe<object>({ type: 'object', additionalProperties: true }),
+})
+
+export const NetworkDisconnectRequestSchema = struct('NetworkDisconnectRequest', {
+  Container: text('ID or name.'),
+  Force: flag(),
+})
+
 const params = Type.Object({
   id: Type.String({ description: 'ID of the network, its name, or the beginning of its ID.' }),
 })
@@ -118,6 +128,7 @@ export const networkOperations = {
     id: 'NetworkConnect',
     summary: 'Connect a container to a network',
     params,
+    body: NetworkConnectRequestSchema,
     answers: { 200: 'Connected.' },
     errors: [400, 403, 404, 500],
   }),
@@ -126,6 +137,7 @@ export const networkOperations = {
     id: 'NetworkDisconnect',
     summary: 'Disconnect a container from a network',
     params,
+    body: NetworkDisconnectRequestSchema,
     answers: { 200: 'Disconnected.' },
     errors: [403, 404, 500],
   }),

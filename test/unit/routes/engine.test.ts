@@ -93,7 +93,10 @@ interface Served extends TestApp {
   /** Where it listens. */
   readonly path: string
   /** Sends bytes on a new connection; resolves with all that came until the server ends it, or `until`. */
-  send(data: string, options?: { readonly halfClose?: boolean; readonly until?: RegExp }): Promise<string>
+  readonly send: (
+    data: string,
+    options?: { readonly halfClose?: boolean; readonly until?: RegExp },
+  ) => Promise<string>
 }
 
 async function served(t: TestContext, bodyLimitBytes?: number): Promise<Served> {
