@@ -15,6 +15,7 @@ import type { CommitListener, Store, View } from '../store/store.js'
 import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
 import { ManagerMembers, type MemberLog } from './manager-members.js'
+import { resign } from './resign.js'
 import { RoleManager } from './role-manager.js'
 
 /** What a manager needs of its member of the raft cluster. */
@@ -103,6 +104,11 @@ export class Manager {
 
   watch(listener: CommitListener): () => void {
     return this.#store.watch(listener)
+  }
+
+  /** Makes a manager that leaves the swarm a worker, out of raft. @throws {SwarmError} as a demotion. */
+  resign(nodeId: string): Promise<void> {
+    return resign(this.#env, this.#store, this.control, nodeId)
   }
 
   managerStatus(node: Node) {

@@ -175,7 +175,7 @@ export class LocalNode {
     const manager = this.localManager()
     if (manager === undefined) throw this.#noManager()
     await manager.ready()
-    await manager.readBarrier()
+    await Promise.all([manager.readBarrier(), this.#run?.refreshReachability()])
     return manager
   }
 
@@ -246,6 +246,8 @@ export class LocalNode {
       signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
     })
     await Promise.race([run.registered, aborted])
+    // Without a signal nobody waits: requests wait for the manager by themselves.
+    if (signal !== undefined) await Promise.race([run.manager?.ready(), aborted])
     if (this.#run === run && this.#state === 'pending') this.#state = 'active'
   }
 

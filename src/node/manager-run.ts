@@ -48,6 +48,17 @@ export class ManagerRun {
     return this.manager.isLeading
   }
 
+  /** Whether the log shows this manager as a member under `addr`. */
+  isMemberAt(addr: string): boolean {
+    return this.manager.members
+      .list()
+      .some((member) => member.id === this.#raft.status().id && member.addr === addr)
+  }
+
+  get hasLog(): boolean {
+    return this.#raft.status().lastIndex > 0
+  }
+
   /** Where the leader listens, as far as this member knows. */
   get leaderAddr(): string | undefined {
     const { leaderId } = this.#raft.leadership

@@ -1,13 +1,10 @@
-import { clientTlsOptions, type KeyReadWriter, type NodeIdentity } from '../ca/index.js'
+import type { KeyReadWriter, NodeIdentity } from '../ca/index.js'
 import type { Env } from '../env/env.js'
-import { clusterError } from '../model/errors.js'
-import { noLeaderText } from '../manager/manager.js'
 import { webSocketConnection } from '../wire/index.js'
 import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from './addresses.js'
-import { certificateCall, rootCaCall } from './certificates.js'
-import { callNode } from './cluster-calls.js'
-import { ClusterServer, type CallHandler, type SocketRoute } from './cluster-server.js'
+import { ClusterServer, type SocketRoute } from './cluster-server.js'
 import type { Founding } from './founding.js'
+import { managerCalls } from './manager-calls.js'
 import { ManagerRun } from './manager-run.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
 
@@ -30,6 +27,7 @@ export class ManagerSide {
   /** Where this node's own agent finds this manager. */
   readonly ownAddress: HostPort
   readonly #server: ClusterServer
+  readonly #stopped = new AbortController()
 
   private constructor(run: ManagerRun, server: ClusterServer, state: NodeState, listen: HostPort) {
     this.run = run
@@ -47,7 +45,7 @@ export class ManagerSide {
     const running: { run?: ManagerRun } = {}
     const server = new ClusterServer(env, identity.clusterId, keys.credentials, {
       sockets: new Map([[sessionPath, sessionRoute(() => running.run)]]),
-      calls: certificateCalls(env, keys, () => running.run),
+      calls: managerCalls(env, { keys, identity, run: () => running.run }),
       isRemoved: (nodeId) => running.run?.manager.isRemoved(nodeId) ?? false,
     })
     const { listen, state } = await bind(server, options.state)
@@ -66,11 +64,17 @@ export class ManagerSide {
     }
   }
 
+  /** Aborted when this manager ends. */
+  get stopped(): AbortSignal {
+    return this.#stopped.signal
+  }
+
   useCredentials({ credentials }: KeyReadWriter): void {
     this.#server.setCredentials(credentials)
   }
 
   async stop(): Promise<void> {
+    this.#stopped.abort()
     await this.run.stop()
     await this.#server.close()
   }
@@ -83,47 +87,6 @@ function sessionRoute(run: () => ManagerRun | undefined): SocketRoute {
     servedElsewhere: () => (run()?.leads === true ? undefined : { leaderAddr: run()?.leaderAddr }),
     accept: (socket, peer, remoteAddress) =>
       run()?.manager.dispatcher.accept(webSocketConnection(socket), peer, remoteAddress),
-  }
-}
-
-function certificateCalls(
-  env: Env,
-  keys: KeyReadWriter,
-  run: () => ManagerRun | undefined,
-): ReadonlyMap<string, CallHandler> {
-  return new Map<string, CallHandler>([
-    [rootCaCall, () => Promise.resolve({ rootPem: keys.credentials.rootPem })],
-    [
-      certificateCall,
-      leaderOnly(env, keys, certificateCall, run, (args, { identity }, { manager }) =>
-        manager.caServer.issue(args, identity),
-      ),
-    ],
-  ])
-}
-
-/** Answers a call on the leader; any other manager passes it on, once. */
-export function leaderOnly(
-  env: Env,
-  keys: KeyReadWriter,
-  name: string,
-  run: () => ManagerRun | undefined,
-  answer: (args: unknown, caller: Parameters<CallHandler>[1], run: ManagerRun) => Promise<unknown>,
-): CallHandler {
-  return async (args, caller) => {
-    const here = run()
-    if (here?.leads === true) return answer(args, caller, here)
-    const leader = parseHostPort(here?.leaderAddr ?? '', defaultClusterPort)
-    if (leader === undefined || leader.host === '') throw clusterError('Unavailable', noLeaderText)
-    if (caller.isForwarded) {
-      throw clusterError('Unavailable', `more than one redirect to leader from: ${caller.remoteAddress}`)
-    }
-    const { identity, remoteAddress } = caller
-    const { result } = await callNode(env, leader, name, args, {
-      tls: clientTlsOptions(keys.credentials),
-      origin: { identity, remoteAddress },
-    })
-    return result
   }
 }
 

@@ -21,7 +21,9 @@ import { CertificateRenewer } from './certificate-renewer.js'
 import { certificateCall, readIssued } from './certificates.js'
 import { callNode, leaderHeader } from './cluster-calls.js'
 import type { Founding } from './founding.js'
+import { leaveRaftCall, reachabilityCall } from './manager-calls.js'
 import { ManagerSide, sessionPath } from './manager-side.js'
+import { joinRaft } from './raft-membership.js'
 import { Remotes, type RemoteManager } from './remotes.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
 
@@ -46,6 +48,11 @@ export interface RunOptions {
 const maxRestartDelayMs = 30_000
 const firstRestartDelayMs = 200
 const handshakeTimeoutMs = 5000
+const resignTimeoutMs = 12_000
+/** A log that is there is read in less. */
+const logReadMs = 300
+/** How old a manager's knowledge of who can be reached may be. */
+const reachabilityAgeMs = 1000
 
 /**
  * One run of this node as a member of a swarm, from start to stop: the agent, the certificate that is renewed,
@@ -68,6 +75,9 @@ export class SwarmRun {
   #founding: Founding | undefined
   #state: NodeState
   #managerSide: ManagerSide | undefined
+  #membership: Promise<void> = Promise.resolve()
+  #isEvicted = false
+  #reachabilityAtMs = -reachabilityAgeMs
   /** The manager starts and stops as roles change: one change after the other. */
   #roleChange: Promise<void> = Promise.resolve()
 
@@ -141,18 +151,41 @@ export class SwarmRun {
     return this.#remotes.managers
   }
 
+  /** Lets this manager know which others can be reached: only the leader sees that. */
+  async refreshReachability(): Promise<void> {
+    const side = this.#managerSide
+    const nowMs = this.#env.monotonicMs()
+    if (side === undefined || side.run.leads || nowMs - this.#reachabilityAtMs < reachabilityAgeMs) return
+    this.#reachabilityAtMs = nowMs
+    try {
+      side.run.manager.members.learnReachabilities(
+        await this.callManagers(reachabilityCall, {}, { othersOnly: true }),
+      )
+    } catch (error) {
+      this.#env.log.debug({ err: errorText(error) }, 'the leader does not say which managers can be reached')
+    }
+  }
+
   /**
    * Asks the managers one after another until one answers; they find the leader by themselves.
    * @throws {SwarmError} what the answer was; Unavailable when there was none.
    */
-  async callManagers(name: string, args: unknown): Promise<unknown> {
+  async callManagers(
+    name: string,
+    args: unknown,
+    options: { readonly timeoutMs?: number; readonly othersOnly?: boolean } = {},
+  ): Promise<unknown> {
     let last: SwarmError | undefined
     for (let left = Math.max(1, this.#remotes.managers.length); left > 0; left--) {
-      const address = this.#pick()
+      const address = options.othersOnly === true ? this.#remotes.pick(this.nodeId) : this.#pick()
       if (address === undefined) break
       try {
         const tls = clientTlsOptions(this.#keys.credentials)
-        const { result } = await callNode(this.#env, this.#reachable(address), name, args, { tls })
+        const { timeoutMs } = options
+        const { result } = await callNode(this.#env, this.#reachable(address), name, args, {
+          tls,
+          ...(timeoutMs !== undefined && { timeoutMs }),
+        })
         return result
       } catch (error) {
         if (!(error instanceof SwarmError) || !['Unavailable', 'DeadlineExceeded'].includes(error.code))
@@ -173,13 +206,26 @@ export class SwarmRun {
     await this.#stopManager()
   }
 
-  /** Ends the run for good: the containers of the swarm's tasks go with it. */
+  /** Ends the run for good: the containers of the swarm's tasks go with it. A manager leaves raft first. */
   async leave(): Promise<void> {
     this.#stopping.abort(new Error('this node leaves'))
     await this.#renewer.stop()
+    await this.#resign()
     await this.#agent.leave()
     await this.#roleChange
     await this.#stopManager()
+  }
+
+  /** The others go on without it, if they can; who leaves by force leaves in any case. */
+  async #resign(): Promise<void> {
+    const members = this.#managerSide?.run.manager.members
+    if (members === undefined || members.list().every(({ nodeId }) => nodeId === this.nodeId)) return
+    try {
+      if (members.leads) await members.transferLeadership()
+      await this.callManagers(leaveRaftCall, {}, { timeoutMs: resignTimeoutMs, othersOnly: true })
+    } catch (error) {
+      this.#env.log.warn({ err: errorText(error) }, 'this manager leaves without the consent of the others')
+    }
   }
 
   // ---- The session
@@ -273,8 +319,14 @@ export class SwarmRun {
 
   async #onRenewed(): Promise<void> {
     this.#managerSide?.useCredentials(this.#keys)
-    if ((this.role === 'manager') === (this.#managerSide !== undefined)) return
-    const change = this.role === 'manager' ? () => this.#becomeManager() : () => this.#becomeWorker()
+    const isRunning = this.#managerSide !== undefined
+    if ((this.role === 'manager') === isRunning && !this.#isEvicted) return
+    const change =
+      this.role === 'worker'
+        ? () => this.#becomeWorker()
+        : isRunning
+          ? () => this.#startAnew()
+          : () => this.#becomeManager()
     this.#roleChange = this.#roleChange.then(change)
     await this.#roleChange
   }
@@ -301,6 +353,7 @@ export class SwarmRun {
   }
 
   async #becomeWorker(): Promise<void> {
+    this.#isEvicted = false
     await this.#stopManager()
     this.#directory.removeManagerFiles()
     const { raftMemberId: _gone, ...state } = this.#state
@@ -327,12 +380,53 @@ export class SwarmRun {
     const self = { nodeId: this.nodeId, addr: this.#state.advertiseAddr }
     const others = this.#remotes.managers.filter(({ nodeId }) => nodeId !== this.nodeId)
     this.#remotes.learn([...others, self])
+    this.#membership = founding === undefined ? this.#becomeMember(this.#managerSide) : Promise.resolve()
+  }
+
+  /** The others learn of this manager, or of its new address; in the background, since it may take long. */
+  async #becomeMember(side: ManagerSide): Promise<void> {
+    const { raftMemberId, advertiseAddr } = this.#state
+    const ended = AbortSignal.any([this.#stopping.signal, side.stopped])
+    const answer = await joinRaft(
+      this.#env,
+      {
+        memberId: raftMemberId ?? '',
+        addr: advertiseAddr,
+        isMember: () => side.run.isMemberAt(advertiseAddr),
+        firstDelayMs: side.run.hasLog ? logReadMs : 0,
+        callManagers: (name, args) => this.callManagers(name, args, { othersOnly: !side.run.leads }),
+      },
+      ended,
+    )
+    if (answer === 'removed') this.#onEvicted()
+    else if (answer !== 'stopped' && answer.addr !== advertiseAddr)
+      this.#saveState({ advertiseAddr: answer.addr })
+  }
+
+  /**
+   * Raft has this node's member no more. Either the node is to be a worker, which its next certificate says;
+   * or its log is of no use, and it joins anew as another member.
+   */
+  #onEvicted(): void {
+    if (this.#isEvicted || this.#stopping.signal.aborted) return
+    this.#isEvicted = true
+    this.#env.log.warn({ node: this.nodeId }, 'this manager is no member of raft any more')
+    this.#renewer.renewNow()
+  }
+
+  async #startAnew(): Promise<void> {
+    this.#isEvicted = false
+    await this.#stopManager()
+    this.#directory.removeManagerFiles()
+    this.#saveState({ raftMemberId: newId(this.#env) })
+    await this.#becomeManager()
   }
 
   async #stopManager(): Promise<void> {
     const side = this.#managerSide
     this.#managerSide = undefined
     await side?.stop()
+    await this.#membership
   }
 
   #saveState(patch: Partial<NodeState>): void {

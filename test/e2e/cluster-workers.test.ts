@@ -131,14 +131,20 @@ test('workers join, work, leave, are removed and come back', { skip: needs('cli'
     'a worker that restarts is back by itself, whatever becomes of the manager meanwhile',
     async () => {
       await two.skepd.kill()
-      await eventually('node-2 to be down', async () => (await cluster.list()).includes('node-2 down active'))
+      await eventually(
+        'node-2 to be down',
+        async () => (await cluster.list()).includes('node-2 down active'),
+        30_000,
+      )
       await two.skepd.restart()
       await eventually('node-2 to be back', async () =>
         (await cluster.list()).includes('node-2 ready active'),
       )
       await one.skepd.restart('SIGKILL')
-      await eventually('all to be back', async () =>
-        (await cluster.list()).every((line) => line.includes('ready')),
+      await eventually(
+        'all to be back',
+        async () => (await cluster.list()).every((line) => line.includes('ready')),
+        30_000,
       )
     },
   )

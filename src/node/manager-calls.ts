@@ -1,0 +1,92 @@
+import { clientTlsOptions, type KeyReadWriter, type NodeIdentity } from '../ca/index.js'
+import type { Env } from '../env/env.js'
+import { clusterError } from '../model/errors.js'
+import { noLeaderText } from '../manager/manager.js'
+import { defaultClusterPort, parseHostPort } from './addresses.js'
+import { certificateCall, rootCaCall } from './certificates.js'
+import { callNode, type Caller } from './cluster-calls.js'
+import type { CallHandler } from './cluster-server.js'
+import type { ManagerRun } from './manager-run.js'
+
+/** A manager becomes a member of raft, or says where it is now. */
+export const joinRaftCall = 'join-raft'
+/** A manager that leaves the swarm asks to be a worker from now on, out of raft. */
+export const leaveRaftCall = 'leave-raft'
+/** Who can be reached, as the leader sees it. */
+export const reachabilityCall = 'reachability'
+/** Whose manager answers at an address. */
+export const probeCall = 'probe'
+
+interface ManagerCallOptions {
+  readonly keys: KeyReadWriter
+  readonly identity: NodeIdentity
+  /** Undefined until the manager has started. */
+  readonly run: () => ManagerRun | undefined
+}
+
+type LeaderAnswer = (args: unknown, caller: Caller, run: ManagerRun) => Promise<unknown>
+
+/** The calls that managers answer. */
+export function managerCalls(env: Env, options: ManagerCallOptions): ReadonlyMap<string, CallHandler> {
+  const { keys, identity } = options
+  const onLeader = (name: string, answer: LeaderAnswer): [string, CallHandler] => [
+    name,
+    leaderOnly(env, options, name, answer),
+  ]
+  return new Map<string, CallHandler>([
+    [rootCaCall, () => Promise.resolve({ rootPem: keys.credentials.rootPem })],
+    [probeCall, () => Promise.resolve({ nodeId: identity.nodeId })],
+    onLeader(certificateCall, (args, caller, { manager }) => manager.caServer.issue(args, caller.identity)),
+    onLeader(joinRaftCall, (args, caller, { manager }) =>
+      manager.members.join(args, managerOf(caller), (addr, nodeId) => probe(env, keys, addr, nodeId)),
+    ),
+    onLeader(leaveRaftCall, (_args, caller, { manager }) =>
+      manager.resign(managerOf(caller).identity.nodeId),
+    ),
+    onLeader(reachabilityCall, (_args, caller, { manager }) => {
+      managerOf(caller)
+      return Promise.resolve(manager.members.reachabilities())
+    }),
+  ])
+}
+
+/** Answers a call on the leader; any other manager passes it on, once. */
+function leaderOnly(
+  env: Env,
+  { keys, run }: ManagerCallOptions,
+  name: string,
+  answer: LeaderAnswer,
+): CallHandler {
+  return async (args, caller) => {
+    const here = run()
+    if (here?.leads === true) return answer(args, caller, here)
+    const leader = parseHostPort(here?.leaderAddr ?? '', defaultClusterPort)
+    if (leader === undefined || leader.host === '') throw clusterError('Unavailable', noLeaderText)
+    if (caller.isForwarded) {
+      throw clusterError('Unavailable', `more than one redirect to leader from: ${caller.remoteAddress}`)
+    }
+    const { identity, remoteAddress } = caller
+    const { result } = await callNode(env, leader, name, args, {
+      tls: clientTlsOptions(keys.credentials),
+      origin: { identity, remoteAddress },
+    })
+    return result
+  }
+}
+
+function managerOf(caller: Caller): { readonly identity: NodeIdentity; readonly remoteAddress: string } {
+  const { identity, remoteAddress } = caller
+  if (identity?.role !== 'manager') {
+    throw clusterError('PermissionDenied', 'Permission denied: only managers may do that')
+  }
+  return { identity, remoteAddress }
+}
+
+/** Rejects unless the node's manager answers at `addr`. */
+async function probe(env: Env, keys: KeyReadWriter, addr: string, nodeId: string): Promise<void> {
+  const address = parseHostPort(addr, defaultClusterPort)
+  if (address === undefined) throw clusterError('InvalidArgument', `malformed address ${addr}`)
+  const { result } = await callNode(env, address, probeCall, {}, { tls: clientTlsOptions(keys.credentials) })
+  const answers = typeof result === 'object' && result !== null && 'nodeId' in result ? result.nodeId : ''
+  if (answers !== nodeId) throw clusterError('FailedPrecondition', `another node answers at ${addr}`)
+}
