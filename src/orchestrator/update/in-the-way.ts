@@ -19,10 +19,14 @@ export function isInTheWay(
   if (node.status.state !== 'ready' || (node.spec.Availability ?? 'active') !== 'active') return false
   const { Placement } = wanted.spec
   if (!nodeMatches(tryParseConstraints(Placement?.Constraints) ?? [], node)) return false
-  const others = onNode.filter((task) => task !== old && task.id !== wanted.id && !isDead(task))
+  const others = onNode.filter((task) => task !== old && task.id !== wanted.id && holdsItsPlace(task))
   const maxReplicas = Placement?.MaxReplicas ?? 0
   if (maxReplicas > 0 && countActive(others, wanted) >= maxReplicas) return false
   return fits(wanted, node, others) && hostPorts(wanted).every((port) => !isTaken(port, others))
+}
+
+function holdsItsPlace(task: Task): boolean {
+  return task.status.state >= TaskState.Assigned && !isDead(task)
 }
 
 /** The scheduler has looked for a node, and found none. */

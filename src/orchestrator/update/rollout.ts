@@ -262,8 +262,15 @@ function planSlotUpdate(place: Place, tasks: readonly Task[], view: RolloutView)
     const others = order === 'stop-first' || isRunning(updated) ? live.filter((task) => task !== updated) : []
     return { place, shutdownTaskIds: others.map(({ id }) => id) }
   }
-  if (order === 'start-first' && live.some((task) => !isDead(task))) {
-    return { place, shutdownTaskIds: [], create: { desiredState: TaskState.Running } }
+  const serving = order === 'start-first' ? live.filter(isRunning) : []
+  if (serving.length > 0) {
+    // Whoever does not serve, such as the new task of an earlier update, has nothing to wait for.
+    const idle = live.filter((task) => !serving.includes(task))
+    return {
+      place,
+      shutdownTaskIds: idle.map(({ id }) => id),
+      create: { desiredState: TaskState.Running },
+    }
   }
   const waits = live.length > 0 || tasks.some((task) => isStopping(task, view.nodeOf))
   return {

@@ -3,8 +3,11 @@ import { test } from 'node:test'
 import { allocatorLoop } from '../../../src/allocator/index.js'
 import type { ServiceSpec, TaskSpec } from '../../../src/model/spec/index.js'
 import { orchestratorLoops } from '../../../src/orchestrator/index.js'
+import { TaskState } from '../../../src/model/task-state.js'
+import { isInTheWay } from '../../../src/orchestrator/update/in-the-way.js'
 import { schedulerLoop } from '../../../src/scheduler/index.js'
 import { Harness, replicated, withImage } from '../../sim/orchestrator/harness.js'
+import { aNode, aService, aTask } from './builders.js'
 
 /** One node, one replica, start-first, and the real allocator and scheduler. */
 async function updated(template: TaskSpec, more: ServiceSpec = {}) {
@@ -73,4 +76,16 @@ test('6.start-first nor where stopping the old task would not help', async () =>
   assert.equal(h.running(id).length, 1)
   assert.equal(h.live(id).length, 2)
   await h.stop()
+})
+
+test('6.start-first a task that has no place yet is in nobody’s way', () => {
+  const Ports = [{ TargetPort: 80, PublishedPort: 80, PublishMode: 'host' }]
+  const endpoint = { spec: { Ports }, ports: [], virtualIPs: [] }
+  const service = aService({ EndpointSpec: { Ports } })
+  const old = aTask(service, { endpoint })
+  const pending = aTask(service, { endpoint, state: TaskState.Pending })
+  const wanted = { ...pending, id: 'wanted', status: { ...pending.status, err: 'no suitable node' } }
+  assert.equal(isInTheWay(old, wanted, aNode(), [old, pending, wanted]), true)
+  assert.equal(isInTheWay(old, wanted, aNode(), [old, aTask(service, { endpoint }), wanted]), false)
+  assert.equal(isInTheWay(old, pending, aNode(), [old, pending]), false)
 })

@@ -426,3 +426,17 @@ test('6.failure how long a task ran counts even where its end is not committed y
   assert.equal(state(), 'updating')
   await h.stop()
 })
+
+test('6.start-first the new task of an earlier update goes at once, the one that serves stays', async () => {
+  const { h, id } = await deployed({ Order: 'start-first' }, 1)
+  h.behaviours.set('app:2', { startMs: 1000_000 })
+  await h.updateService(id, withImage('app:2'))
+  await h.run(3000)
+  h.behaviours.set('app:3', { startMs: 5000 })
+  await h.updateService(id, withImage('app:3'))
+  await h.run(3000)
+  const images = h.live(id).map((task) => task.spec.ContainerSpec?.Image)
+  assert.deepEqual(images.sort(inOrder), ['app:1', 'app:3'])
+  await h.until('updated', () => h.live(id).length === 1 && h.running(id).length === 1)
+  await h.stop()
+})
