@@ -51,8 +51,15 @@ export async function createDocumentation(context: RouteContext): Promise<Docume
       servers: [{ url: '/' }],
       tags,
     },
-    // A name may hold slashes, but in the document it is a parameter like others.
-    transform: ({ schema, url }) => ({ schema, url: url.replace('/*', '/:id') }),
+    transform: ({ schema, url }) => ({
+      // The library adds the method to names of HEAD; ours are unique as they are.
+      schema: {
+        ...schema,
+        ...(schema.operationId && { operationId: schema.operationId.replace('-head', '') }),
+      },
+      // A name may hold slashes, but in the document it is a parameter like others.
+      url: url.replace('/*', '/:id'),
+    }),
     transformObject: (input) =>
       'openapiObject' in input ? hoistComponents(input.openapiObject) : input.swaggerObject,
   })

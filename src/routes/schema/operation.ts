@@ -39,17 +39,22 @@ const errorTexts: Readonly<Record<number, string>> = {
   403: 'Not allowed.',
   404: 'There is no such object.',
   409: 'There is one already.',
-  500: 'It failed. Also: `update out of sequence`, when the object has changed since it was read.',
+  500: 'It failed.',
   501: 'Not possible.',
   503: 'This node is no swarm manager, or not ready to be one.',
 }
+
+/** Where an update names the version that it starts from. */
+const staleText = 'It failed. Also: `update out of sequence`, when the object has changed since it was read.'
 
 /** The schema of a route: what Fastify checks of a request and what the OpenAPI document says. */
 export function operation(op: Operation): FastifySchema {
   const responses: Record<number, unknown> = {}
   for (const [status, answer] of Object.entries(op.answers)) responses[Number(status)] = responseOf(answer)
   for (const status of op.errors ?? [500]) {
-    responses[status] = responseOf({ description: errorTexts[status] ?? '', schema: ErrorResponseSchema })
+    const isStale = status === 500 && op.query?.version !== undefined
+    const description = isStale ? staleText : (errorTexts[status] ?? '')
+    responses[status] = responseOf({ description, schema: ErrorResponseSchema })
   }
   return {
     operationId: op.id,
