@@ -4,15 +4,19 @@ import { CloseCode, type Connection } from '../../src/wire/index.js'
 export interface LinkOptions {
   /** Runs `deliver` later; never drops and never reorders: a connection that loses something breaks. */
   readonly later?: (deliver: () => void) => void
+  /** Messages that vanish though the connection lives, as only a fault of the other side can make them. */
+  readonly loses?: (data: string | Uint8Array) => boolean
 }
 
 /** Two ends of a connection within this process. */
 export class MemoryLink {
   readonly ends: readonly [MemoryConnection, MemoryConnection]
   readonly #later: (deliver: () => void) => void
+  readonly loses: (data: string | Uint8Array) => boolean
 
   constructor(options: LinkOptions = {}) {
     this.#later = options.later ?? queueMicrotask
+    this.loses = options.loses ?? (() => false)
     const a = new MemoryConnection(this)
     const b = new MemoryConnection(this)
     a.peer = b
@@ -55,6 +59,7 @@ export class MemoryConnection implements Connection {
   send(data: string | Uint8Array): void {
     if (this.closed !== undefined) return
     this.sent.push(typeof data === 'string' ? (JSON.parse(data) as unknown) : data)
+    if (this.#link.loses(data)) return
     const copy = typeof data === 'string' ? data : Buffer.from(data)
     this.#link.later(() => this.peer?.arrive(copy))
   }

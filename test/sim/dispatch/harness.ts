@@ -61,6 +61,8 @@ export class DispatchHarness {
   readonly store: Store
   readonly nodes: SimNode[] = []
   readonly violations: string[] = []
+  /** Whether increments of assignments get lost now and then. */
+  losesIncrements = true
   #dispatcher: Dispatcher
   #leaderships = 1
   #tasks = 0
@@ -132,10 +134,10 @@ export class DispatchHarness {
     this.#dispatcher.start()
   }
 
-  createTask(): void {
+  /** @returns the node that the task is for. */
+  createTask(node = this.#pick(this.nodes)): SimNode {
     const id = `t${String(++this.#tasks).padStart(4, '0')}`
     const image = this.#pick(['steady', 'steady', 'slow', 'job', 'crash', 'flaky', 'broken'])
-    const node = this.#pick(this.nodes)
     const secretIds = ['s1', 's2', 's3'].slice(0, this.env.randomInt(4))
     const task = aTask({
       id,
@@ -145,6 +147,7 @@ export class DispatchHarness {
       status: { state: TaskState.Assigned, timestampMs: 0, message: 'scheduler assigned task to node' },
     })
     this.#write(() => this.store.update((tx) => void tx.create('tasks', newObject(task))))
+    return node
   }
 
   /** READY to RUNNING to SHUTDOWN to gone. */
@@ -223,6 +226,8 @@ export class DispatchHarness {
         lastMs = Math.max(lastMs, this.env.monotonicMs() + this.env.randomInt(20))
         this.env.after(lastMs - this.env.monotonicMs(), deliver)
       },
+      loses: (data) =>
+        this.losesIncrements && data.includes('"kind":"incremental"') && this.env.randomInt(20) === 0,
     })
     node.link = link
     this.#dispatcher.accept(link.ends[1], { nodeId: node.id }, '10.0.0.1')

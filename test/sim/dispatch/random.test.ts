@@ -21,8 +21,17 @@ async function history(seed: number): Promise<void> {
       cluster.kill(node)
       cluster.boot(node)
     } else if (what < 97) await cluster.changeLeader()
+    else {
+      const target = cluster.createTask(node)
+      await runFor(env, env.randomInt(80))
+      cluster.kill(target)
+      cluster.boot(target)
+    }
     await runFor(env, env.randomInt(700))
   }
+  cluster.losesIncrements = false
+  // Whoever missed the last increment finds out by the next one.
+  for (const node of cluster.nodes) cluster.createTask(node)
   await runFor(env, 90_000)
   cluster.checkConverged()
 }
