@@ -227,7 +227,10 @@ export class DispatchHarness {
         this.env.after(lastMs - this.env.monotonicMs(), deliver)
       },
       loses: (data) =>
-        this.losesIncrements && data.includes('"kind":"incremental"') && this.env.randomInt(20) === 0,
+        this.losesIncrements &&
+        typeof data === 'string' &&
+        data.includes('"kind":"incremental"') &&
+        this.env.randomInt(20) === 0,
     })
     node.link = link
     this.#dispatcher.accept(link.ends[1], { nodeId: node.id }, '10.0.0.1')
