@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { benchCommand } from './bench/command.js'
+import { simCommand } from './sim/command.js'
 
 /** A helper that Docker's CLI has no word for. Resolves with the exit code. */
 export interface Command {
@@ -8,7 +9,7 @@ export interface Command {
   readonly run: (args: readonly string[]) => Promise<number>
 }
 
-const commands: readonly Command[] = [benchCommand]
+const commands: readonly Command[] = [benchCommand, simCommand]
 
 function usage(): string {
   return [

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseFlags } from '../flags.js'
 import { startPrivateDaemons } from './daemons.js'
 import { measures } from './measures.js'
 import { formatRow, header, measureAll } from './table.js'
@@ -13,18 +13,12 @@ export const benchCommand = {
   name: 'bench',
   summary: 'Measure skepd, and dockerd beside it where one is installed',
   run: async (args: readonly string[]): Promise<number> => {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { help: { type: 'boolean', short: 'h' }, format: { type: 'string', default: 'text' } },
-    })
-    if (values.help === true) {
+    if (args.includes('--help') || args.includes('-h')) {
       console.log(usage)
       return 0
     }
-    if (values.format !== 'text' && values.format !== 'json') {
-      throw new Error(`invalid --format "${values.format}": must be text or json`)
-    }
-    const text = values.format === 'text'
+    const { format } = parseFlags(args, {})
+    const text = format === 'text'
     const daemons = await startPrivateDaemons()
     try {
       if (text && daemons.without !== undefined) console.log(`without dockerd beside it: ${daemons.without}`)
