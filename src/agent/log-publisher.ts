@@ -44,7 +44,10 @@ export class LogPublisher {
     const subscription: Subscription = { message, feed, abort, taskIds: new Set() }
     this.#subscriptions.set(subscriptionId, subscription)
     const reads = [...this.#managers()].flatMap((manager) => this.#join(subscription, manager))
-    if (options.follow) return
+    if (options.follow) {
+      for (const read of reads) feed.follow(read)
+      return
+    }
     feed
       .merge(reads)
       .then((errors) => {

@@ -64,6 +64,18 @@ test('a follower gets tasks that come later, once they have started', async () =
   await node.stop()
 })
 
+test('a follower gets the tasks that are there already', async () => {
+  const node = new Fixture()
+  node.engine.behaviours.set('one', { log: [{ atMs: 1, text: 'early' }] })
+  const manager = await node.open([assignment('a', image('one', 'web'))])
+  await node.run(100)
+  subscribe(manager, [], { ...once, follow: true })
+  await node.run(100)
+  assert.deepEqual(lines(manager), ['a early'])
+  assert.equal(manager.of('log-end').length, 0)
+  await node.stop()
+})
+
 test('no more is sent than the reader takes', async () => {
   const node = new Fixture()
   const text = 'x'.repeat(16 * 1024)
