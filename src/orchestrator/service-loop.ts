@@ -16,12 +16,11 @@ import type { Place } from './task.js'
 import { KeyedTimers } from './timers.js'
 import { afterUpdateFailure, isUpdateFailure } from './update/failure.js'
 import { isSlotDirty, Rollout, type RolloutSlot } from './update/rollout.js'
-import { TaskWriter } from './write.js'
+import { TaskWriter, tasksPerTransaction } from './write.js'
 import { Work } from './work.js'
 
-/** Changes that one transaction holds, more or less. */
-const changesPerTransaction = 200
-const slotsPerTransaction = 50
+/** Slots that one transaction looks at, as long as it is not full. */
+const slotsPerTransaction = 100
 const tasksPerSlice = 1000
 
 /**
@@ -102,19 +101,19 @@ class ServiceLoop implements Loop {
       cost = tasks.length
       todo = this.#planService(tx, id, tasks)
     }, redo)
-    while (todo.length > 0 && work.mayGoOn) {
-      const chunk = todo.slice(0, changesPerTransaction)
-      todo = todo.slice(changesPerTransaction)
+    let at = 0
+    while (at < todo.length && work.mayGoOn) {
+      const from = at
       work.update((tx) => {
         const write = new TaskWriter(this.#env, tx)
-        for (const step of chunk) step(tx, write)
+        while (at < todo.length && !write.isFull) todo[at++]?.(tx, write)
       }, redo)
-      await work.breathe(cost + chunk.length)
+      await work.breathe(cost + at - from)
       cost = 0
     }
     await work.breathe(cost)
     // Cut short: the rest is planned anew.
-    if (todo.length > 0) redo()
+    if (at < todo.length) redo()
   }
 
   /** Steps that check for themselves that they are still wanted: each may run a turn later. */
@@ -192,11 +191,18 @@ class ServiceLoop implements Loop {
   async #reconcileSlots(work: Work): Promise<void> {
     // In the order of the commits that marked them.
     const keys = [...this.#marks.slots.keys()]
-    for (let at = 0; at < keys.length && work.mayGoOn; at += slotsPerTransaction) {
-      const refs = keys.slice(at, at + slotsPerTransaction).flatMap((key) => this.#marks.takeSlot(key) ?? [])
+    let at = 0
+    while (at < keys.length && work.mayGoOn) {
+      const refs: SlotRef[] = []
       work.update(
         (tx) => {
-          for (const ref of refs) this.#reconcileSlot(tx, ref)
+          const write = new TaskWriter(this.#env, tx)
+          while (at < keys.length && refs.length < slotsPerTransaction && !write.isFull) {
+            const ref = this.#marks.takeSlot(keys[at++] ?? '')
+            if (ref === undefined) continue
+            refs.push(ref)
+            this.#reconcileSlot(tx, write, ref)
+          }
         },
         () => {
           for (const ref of refs) this.#marks.markSlot(ref)
@@ -206,7 +212,7 @@ class ServiceLoop implements Loop {
     }
   }
 
-  #reconcileSlot(tx: Tx, ref: SlotRef): void {
+  #reconcileSlot(tx: Tx, write: TaskWriter, ref: SlotRef): void {
     const key = placeKey(ref.serviceId, ref.place)
     this.#timers.clear(key)
     const tasks = tx.tasks.by('slot', key)
@@ -224,7 +230,6 @@ class ServiceLoop implements Loop {
       ranMs: (task) => this.#marks.ranMs(task),
       failedUpdate: failed,
     })
-    const write = new TaskWriter(this.#env, tx)
     write.raise(plan.removeTaskIds, TaskState.Remove)
     write.raise(plan.shutdownTaskIds, TaskState.Shutdown)
     write.raise(plan.promoteTaskIds, TaskState.Running)
@@ -285,11 +290,13 @@ class ServiceLoop implements Loop {
       return 0
     }
     const tasksOf = (key: string) => tx.tasks.by('slot', key)
-    const step = rollout.advance({ ...this.#viewOf(tx, service), tasksOf })
+    const step = rollout.advance({ ...this.#viewOf(tx, service), tasksOf }, tasksPerTransaction(service))
     const write = new TaskWriter(this.#env, tx)
     for (const { place, shutdownTaskIds, create } of step.updates) {
       write.raise(shutdownTaskIds, TaskState.Shutdown)
       if (create !== undefined) write.create(service, place, create)
+      // A new task is there already: what keeps it waiting may concern the update only from now on.
+      else this.#marks.markSlot({ serviceId: id, place })
     }
     if (step.updateStatus !== undefined) tx.update('services', id, { updateStatus: step.updateStatus })
     if (step.done) this.#rollouts.delete(id)

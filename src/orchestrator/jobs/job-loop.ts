@@ -13,8 +13,6 @@ import { Work } from '../work.js'
 import { TaskWriter } from '../write.js'
 import { planJob } from './plan.js'
 
-const changesPerTransaction = 200
-
 /** Brings jobs to their end: each tick looks once at every job that something has happened to. */
 class JobLoop implements Loop {
   readonly name = 'job orchestrator'
@@ -127,23 +125,37 @@ class JobLoop implements Loop {
       historyLimit: historyLimit(tx),
     })
     const write = new TaskWriter(this.#env, tx)
-    write.raise(plan.promoteTaskIds, TaskState.Complete)
-    write.raise(plan.shutdownTaskIds, TaskState.Shutdown)
-    write.raise(plan.removeTaskIds.slice(0, changesPerTransaction), TaskState.Remove)
-    for (const taskId of plan.forgetTaskIds.slice(0, changesPerTransaction)) tx.remove('tasks', taskId)
-    // A replacement belongs to the task that it replaces: both or neither.
-    const replaces = plan.create.filter(({ options }) => options.desiredState === TaskState.Ready).length
-    const create = plan.create.slice(0, Math.max(replaces, changesPerTransaction))
-    for (const { place, options } of create) write.create(service, place, options)
-    const left = [plan.removeTaskIds, plan.forgetTaskIds].some((ids) => ids.length > changesPerTransaction)
-    if (left || create.length < plan.create.length) this.#dirty.add(id)
+    const raise = (ids: readonly string[], state: TaskState) =>
+      ids.map((id) => () => write.raise([id], state))
+    const steps = [
+      ...raise(plan.promoteTaskIds, TaskState.Complete),
+      ...raise(plan.shutdownTaskIds, TaskState.Shutdown),
+      ...raise(plan.removeTaskIds, TaskState.Remove),
+      ...plan.forgetTaskIds.map((taskId) => () => write.remove(taskId)),
+      ...plan.replacements.map(({ taskIds, place, options }) => () => {
+        write.raise(taskIds, TaskState.Shutdown)
+        write.create(service, place, options)
+      }),
+      ...plan.create.map(
+        ({ place, options }) =>
+          () =>
+            write.create(service, place, options),
+      ),
+    ]
+    for (const step of steps) {
+      if (write.isFull) {
+        this.#dirty.add(id)
+        break
+      }
+      step()
+    }
     if (plan.recheckAtMs !== undefined) {
       this.#timers.set(id, plan.recheckAtMs, () => {
         this.#dirty.add(id)
         this.#wake()
       })
     }
-    return tasks.length + nodes.length + create.length
+    return tasks.length + nodes.length + write.changes
   }
 }
 

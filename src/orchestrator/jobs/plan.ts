@@ -20,6 +20,8 @@ export interface JobView {
 }
 
 export interface JobPlan {
+  /** Tasks that are to stop, and what follows on them. */
+  readonly replacements: readonly JobReplacement[]
   readonly create: readonly { readonly place: Place; readonly options: NewTaskOptions }[]
   readonly shutdownTaskIds: readonly string[]
   /** To be stopped, then forgotten. */
@@ -29,6 +31,12 @@ export interface JobPlan {
   /** History of which there is too much. */
   readonly forgetTaskIds: readonly string[]
   readonly recheckAtMs?: number
+}
+
+export interface JobReplacement {
+  readonly taskIds: readonly string[]
+  readonly place: Place
+  readonly options: NewTaskOptions
 }
 
 /** What becomes of one slot of the present iteration. */
@@ -52,14 +60,17 @@ export function planJob(view: JobView): JobPlan {
   const current = view.tasks.filter((task) => task.jobIteration === iteration)
   const old = view.tasks.filter((task) => task.jobIteration !== iteration)
   const plan = modeOf(view.service.spec) === 'global-job' ? planGlobalJob : planReplicatedJob
-  const { outcomes, create } = plan(view, current, iteration)
+  const { outcomes, replacements, create } = plan(view, current, iteration)
+  const replaced = new Set(replacements.flatMap(({ taskIds }) => taskIds))
+  const shutdown = outcomes.flatMap((outcome) => outcome.shutdown.map(({ id }) => id))
   const due = outcomes.flatMap(({ recheckAtMs }) => recheckAtMs ?? [])
   // Those of a replicated job that finished stay to be seen.
   const keeps = modeOf(view.service.spec) === 'replicated-job'
   const stale = old.filter((task) => task.desiredState < TaskState.Remove && !(keeps && isDead(task)))
   return {
+    replacements,
     create,
-    shutdownTaskIds: outcomes.flatMap(({ shutdown }) => shutdown.map(({ id }) => id)),
+    shutdownTaskIds: shutdown.filter((id) => !replaced.has(id)),
     removeTaskIds: stale.map(({ id }) => id),
     promoteTaskIds: outcomes.flatMap(({ promote }) => promote?.id ?? []),
     forgetTaskIds: surplusHistory(view, iteration),
@@ -69,6 +80,7 @@ export function planJob(view: JobView): JobPlan {
 
 interface ModePlan {
   readonly outcomes: readonly SlotOutcome[]
+  readonly replacements: readonly JobReplacement[]
   readonly create: JobPlan['create']
 }
 
@@ -83,18 +95,21 @@ function planReplicatedJob(view: JobView, tasks: readonly Task[], jobIteration: 
   const count = (state: SlotOutcome['state']) => outcomes.filter((outcome) => outcome.state === state).length
   const running = count('running')
   const open = total - count('complete') - count('given up') - running
+  const replacements = [...slots].flatMap(([slot, outcome]) => replacementOf(outcome, { slot }))
+  const wanted = Math.min(maxConcurrent - running, open)
   const create: JobPlan['create'][number][] = []
-  for (const [slot, { replacement }] of slots) {
-    if (replacement !== undefined) create.push({ place: { slot }, options: replacement })
-  }
-  const wanted = create.length + Math.min(maxConcurrent - running, open)
   for (let slot = 0; create.length < wanted; slot++) {
     const state = slots.get(slot)?.state ?? 'empty'
     if (state === 'empty') {
       create.push({ place: { slot }, options: { desiredState: TaskState.Complete, jobIteration } })
     }
   }
-  return { outcomes, create }
+  return { outcomes, replacements, create }
+}
+
+function replacementOf({ shutdown, replacement }: SlotOutcome, place: Place): readonly JobReplacement[] {
+  if (replacement === undefined) return []
+  return [{ taskIds: shutdown.map(({ id }) => id), place, options: replacement }]
 }
 
 function planGlobalJob(view: JobView, tasks: readonly Task[], jobIteration: number): ModePlan {
@@ -102,13 +117,12 @@ function planGlobalJob(view: JobView, tasks: readonly Task[], jobIteration: numb
   const constraints = tryParseConstraints(service.spec.TaskTemplate?.Placement?.Constraints) ?? []
   const byNode = groupByNode(tasks)
   const outcomes: SlotOutcome[] = []
+  const replacements: JobReplacement[] = []
   const create: JobPlan['create'][number][] = []
   for (const [nodeId, nodeTasks] of byNode) {
     const outcome = planSlot(nodeTasks, view, jobIteration)
     outcomes.push(outcome)
-    if (outcome.replacement !== undefined && !isInvalidNode(nodeOf(nodeId))) {
-      create.push({ place: { nodeId }, options: outcome.replacement })
-    }
+    if (!isInvalidNode(nodeOf(nodeId))) replacements.push(...replacementOf(outcome, { nodeId }))
   }
   for (const node of nodes) {
     if (node.status.state !== 'ready' || (node.spec.Availability ?? 'active') !== 'active') continue
@@ -117,7 +131,7 @@ function planGlobalJob(view: JobView, tasks: readonly Task[], jobIteration: numb
     if (!isOpen || !nodeMatches(constraints, node)) continue
     create.push({ place: { nodeId: node.id }, options: { desiredState: TaskState.Complete, jobIteration } })
   }
-  return { outcomes, create }
+  return { outcomes, replacements, create }
 }
 
 function planSlot(tasks: readonly Task[], view: JobView, jobIteration: number): SlotOutcome {

@@ -42,8 +42,8 @@ type Progress =
   /** Was updated and counts as under way for its `delay`. */
   | { readonly kind: 'settling'; readonly untilMs: number }
 
-/** Slots that one step may begin with: keeps transactions small. */
-const maxUpdatesPerStep = 50
+/** Slots that one step begins with at most: each is two changes or more. */
+const maxUpdates = 80
 
 /**
  * The update of one service from one spec to another: which slots wait, and which are under way. All of
@@ -107,14 +107,18 @@ export class Rollout {
     this.touch(key)
   }
 
-  /** Goes as far as the settings allow now. */
-  advance(view: RolloutView): RolloutStep {
+  /**
+   * Goes as far as the settings allow now.
+   * @param room new tasks that the transaction has room for.
+   */
+  advance(view: RolloutView, room: number): RolloutStep {
     const { service, nowMs } = view
     const { parallelism, monitorMs } = updateRules(service)
     const dueMs = this.#settle(view)
     const limit = parallelism === 0 ? Infinity : parallelism
+    const most = Math.min(room, maxUpdates)
     const updates: SlotUpdate[] = []
-    while (this.#queue.length > 0 && this.#active.size < limit && updates.length < maxUpdatesPerStep) {
+    while (this.#queue.length > 0 && this.#active.size < limit && updates.length < most) {
       const slot = this.#queue.shift()
       if (slot === undefined) break
       const key = placeKey(service.id, slot.place)

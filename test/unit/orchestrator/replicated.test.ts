@@ -229,3 +229,15 @@ test('3.leader tasks whose service is gone are stopped first', async () => {
   assert.deepEqual(h.violations, [])
   await h.stop()
 })
+
+test('3 entries of the log stay small whatever the labels of the service', async () => {
+  const h = new Harness({ agents: false })
+  const Labels = { big: 'x'.repeat(100_000) }
+  const id = await h.createService(replicated('web', 40, { Labels, UpdateConfig: { Parallelism: 0 } }))
+  await h.until('all tasks', () => h.tasks(id).length === 40)
+  await h.updateService(id, withImage('app:2'))
+  await h.until('all updated', () => h.tasks(id).length === 80)
+  await h.removeService(id)
+  await h.until('no tasks', () => h.tasks(id).length === 0)
+  await h.stop()
+})
