@@ -22,7 +22,7 @@ export interface HostEngine {
    * The head of an answer, with its body still to come: events, logs. The signal cuts it off.
    * @throws {SwarmError} Unavailable when the engine cannot be reached.
    */
-  stream?(request: EngineRequest, signal: AbortSignal): Promise<EngineStreamResponse>
+  stream(request: EngineRequest, signal: AbortSignal): Promise<EngineStreamResponse>
   /**
    * Answers a client's request with the engine's own answer, byte for byte, streams and early hang-ups
    * included. `path` is the URL without version prefix, with its query; the engine's version is put in

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Env } from '../../env/env.js'
 import { errorText, SwarmError } from '../../model/errors.js'
-import type { EngineRequest, EngineResponse, HostEngine } from '../interface.js'
+import type { EngineRequest, EngineResponse, EngineStreamResponse, HostEngine } from '../interface.js'
 import { failure, json, type SimAnswer } from './api/answer.js'
 import { answer } from './api/router.js'
 import { simApiVersion, simMinApiVersion } from './api/system.js'
@@ -31,15 +31,24 @@ export class SimulatedEngine implements HostEngine {
   }
 
   async call(request: EngineRequest): Promise<EngineResponse> {
-    const url = new URL(request.path, 'http://engine')
-    const answered = await answer(this.world, request.method, url.pathname, {
-      query: url.searchParams,
-      body: request.body,
-      signal: this.#closed.signal,
-    })
+    const answered = await this.#ask(request, this.#closed.signal)
     const chunks = answered.body === undefined ? [] : [answered.body]
     for await (const chunk of answered.stream ?? []) chunks.push(chunk)
     return { status: answered.status, headers: headersOf(answered), body: Buffer.concat(chunks) }
+  }
+
+  async stream(request: EngineRequest, signal: AbortSignal): Promise<EngineStreamResponse> {
+    const answered = await this.#ask(request, AbortSignal.any([signal, this.#closed.signal]))
+    return { status: answered.status, body: answered.stream ?? wholeBody(answered) }
+  }
+
+  #ask(request: EngineRequest, signal: AbortSignal): Promise<SimAnswer> {
+    const url = new URL(request.path, 'http://engine')
+    return answer(this.world, request.method, url.pathname, {
+      query: url.searchParams,
+      body: request.body,
+      signal,
+    })
   }
 
   passThrough(request: IncomingMessage, response: ServerResponse, path: string, _apiVersion: string): void {
@@ -128,6 +137,10 @@ function headersOf({ contentType, body }: SimAnswer): Record<string, string> {
     ...(contentType !== undefined && { 'Content-Type': contentType }),
     ...(body !== undefined && { 'Content-Length': String(body.length) }),
   }
+}
+
+async function* wholeBody({ body }: SimAnswer): AsyncGenerator<Buffer> {
+  if (body !== undefined) yield body
 }
 
 function drained(response: ServerResponse): Promise<void> {

@@ -12,7 +12,6 @@ export async function engineEvents(
   signal: AbortSignal,
   onLine: (line: string) => void,
 ): Promise<void> {
-  if (engine.stream === undefined) return
   const search = new URLSearchParams()
   for (const name of ['since', 'until', 'filters'] as const) {
     const value = query[name] ?? ''

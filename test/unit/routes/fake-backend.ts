@@ -55,7 +55,7 @@ export class FakeEngine implements HostEngine {
     return Promise.resolve({ status, headers: { 'content-type': 'application/json' }, body })
   }
 
-  stream(request: EngineRequest): Promise<EngineStreamResponse> {
+  stream(request: EngineRequest, _signal: AbortSignal): Promise<EngineStreamResponse> {
     this.calls.push(request)
     return Promise.resolve({ status: 200, body: this.events })
   }

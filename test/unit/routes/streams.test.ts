@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
+import { SimulatedEngine, SimWorld } from '../../../src/engine/index.js'
 import { SwarmError } from '../../../src/model/errors.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../../../src/model/logs.js'
 import { aService, aTask } from '../../lib/builders.js'
@@ -250,6 +251,23 @@ describe('events', () => {
     assert.equal(headers['content-type'], 'application/json')
     assert.deepEqual([...summary(body)].sort(), ['container start x', 'secret create now'])
     assert.ok(body.includes(`${local}\n`), 'nanoseconds and members of old are as they were')
+  })
+
+  test('those of the simulated engine come and end as well', async (t) => {
+    const tested = await eventApp(t)
+    const { app, env, engine, control } = tested
+    const world = new SimWorld(env, { hostname: 'h', cpus: 1, memoryBytes: 1 })
+    const simulated = new SimulatedEngine(env, world)
+    engine.stream = (request, signal) => simulated.stream(request, signal)
+    await world.images.pull('busybox', { delayMs: 0 })
+    const answer = app.inject(`/events?until=${env.nowMs() / 1000 + 60}`)
+    await env.advanceAsync(1)
+    world.create('c', () => ({ Image: 'busybox' }))
+    await control.createSecret(secret('a'))
+    await env.advanceAsync(61_000)
+    const lines = summary((await answer).body)
+    assert.ok(lines.includes('container create c') && lines.includes('secret create a'), lines.join('; '))
+    await simulated.close()
   })
 
   test('have the form that is asked for', async (t) => {
