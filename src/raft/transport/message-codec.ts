@@ -1,5 +1,5 @@
 import type { Entry, EntryKind, MemberId, Message, MessageBody, SnapshotMetadata } from '../core/index.js'
-import { ByteReader, ByteWriter, MalformedError, maxNumberBytes } from './bytes.js'
+import { type ByteReader, type ByteWriter, MalformedError, maxNumberBytes } from './bytes.js'
 
 /** By their numbers on the wire: new ones only at the end. */
 const messageTypes = [

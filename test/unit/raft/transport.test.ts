@@ -340,13 +340,12 @@ describe('a snapshot on its way', () => {
     const { net, a, b } = pair()
     const { pieces, position } = content()
     let taken = Buffer.alloc(0)
-    let permits = 0
-    let onPermit: () => void = () => undefined
+    let mayTake: () => void = () => undefined
+    const allowed = new Promise<void>((resolve) => (mayTake = resolve))
     b.onSnapshot = async (got, parts) => {
       assert.deepEqual(got, message)
       for await (const part of parts) {
-        while (permits === 0) await new Promise<void>((resolve) => (onPermit = resolve))
-        permits--
+        await allowed
         taken = Buffer.concat([taken, part])
       }
     }
@@ -355,8 +354,7 @@ describe('a snapshot on its way', () => {
     assert.ok(position() <= 2, `${position()} MiB were read although nothing was taken`)
     const name = 'a>b'
     assert.ok(net.link(name).client.sentBytes < 1.5 * 1024 * 1024)
-    permits = Number.MAX_SAFE_INTEGER
-    onPermit()
+    mayTake()
     await sent
     assert.equal(taken.length, megabytes * 1024 * 1024)
     for (let at = 0; at < megabytes; at++) assert.equal(taken[at * 1024 * 1024], at)
