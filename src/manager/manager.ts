@@ -14,6 +14,7 @@ import { LoopRunner } from '../store/loop.js'
 import type { CommitListener, Store, View } from '../store/store.js'
 import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
+import { forwardingControl, type Forward } from './forwarding-control.js'
 import { ManagerMembers, type MemberLog } from './manager-members.js'
 import { resign } from './resign.js'
 import { RoleManager } from './role-manager.js'
@@ -31,7 +32,10 @@ const requestTimeoutMs = 20_000
  * A manager: the replica of the cluster's objects, and, while this member leads, all that works on them.
  */
 export class Manager {
+  /** Writes from this node's API: here or, where another manager leads, there. */
   readonly control: Control
+  /** Writes on this manager's own store. */
+  readonly leaderControl: Control
   readonly dispatcher: Dispatcher
   readonly caServer: CaServer
   readonly members: ManagerMembers
@@ -55,6 +59,8 @@ export class Manager {
       readonly raft: RaftMember
       readonly node: LeaderNode
       readonly newCluster: NewCluster | undefined
+      /** Hands a write to the leader. */
+      readonly forward: Forward
       /** Name of the host engine's network that is called so. */
       readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
     },
@@ -65,9 +71,13 @@ export class Manager {
     this.#node = options.node
     this.#newCluster = options.newCluster
     this.members = new ManagerMembers(options.raft, store)
-    this.control = createControl(env, store, {
+    this.leaderControl = createControl(env, store, {
       findLocalNetwork: options.findLocalNetwork,
       members: this.members,
+    })
+    this.control = forwardingControl(this.leaderControl, () => this.members.leads, options.forward)
+    store.watch(({ changes }) => {
+      if (changes.some(({ table }) => table === 'clusters')) this.#wakeWaiting()
     })
     this.caServer = new CaServer(env, store)
     this.dispatcher = new Dispatcher(env, store, { managerId: options.node.id })
@@ -108,7 +118,7 @@ export class Manager {
 
   /** Makes a manager that leaves the swarm a worker, out of raft. @throws {SwarmError} as a demotion. */
   resign(nodeId: string): Promise<void> {
-    return resign(this.#env, this.#store, this.control, nodeId)
+    return resign(this.#env, this.#store, this.leaderControl, nodeId)
   }
 
   managerStatus(node: Node) {
@@ -131,9 +141,9 @@ export class Manager {
     }
   }
 
-  /** Resolves when a leader has set the cluster up, so that requests can be answered. */
+  /** Resolves when there is a leader and the cluster is set up, so that requests can be answered. */
   ready(): Promise<void> {
-    if (this.#ready) return Promise.resolve()
+    if (this.#isServing()) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const cancel = this.#env.after(requestTimeoutMs, () => reject(new SwarmError('Unknown', noLeaderText)))
       this.#waitingForReady.push(() => {
@@ -146,12 +156,24 @@ export class Manager {
   /** Told by raft whenever this member starts or stops to lead. */
   onLeadership(leads: boolean): void {
     if (!leads) this.#store.leadershipLost()
+    this.#wakeWaiting()
     this.#transitions = this.#transitions.then(() => (leads ? this.#startLeading() : this.#stopLeading()))
   }
 
   async stop(): Promise<void> {
     this.#transitions = this.#transitions.then(() => this.#stopLeading())
     await this.#transitions
+  }
+
+  /** A leader when it has started everything, a follower when it has the cluster's objects and a leader. */
+  #isServing(): boolean {
+    const { isLeader, leaderId } = this.#raft.leadership
+    return isLeader ? this.#ready : leaderId !== undefined && this.#store.view.clusters.size > 0
+  }
+
+  #wakeWaiting(): void {
+    if (!this.#isServing()) return
+    for (const resolve of this.#waitingForReady.splice(0)) resolve()
   }
 
   #cluster(): Cluster {
@@ -174,7 +196,7 @@ export class Manager {
     this.dispatcher.start()
     this.#roleManager = new RoleManager(this.#env, this.#store, this.members, this.#node.id)
     this.#ready = true
-    for (const resolve of this.#waitingForReady.splice(0)) resolve()
+    this.#wakeWaiting()
     this.#env.log.info({ node: this.#node.id }, 'this manager leads the swarm')
   }
 

@@ -1,6 +1,7 @@
 import { clientTlsOptions, type KeyReadWriter, type NodeIdentity } from '../ca/index.js'
 import type { Env } from '../env/env.js'
 import { clusterError } from '../model/errors.js'
+import { applyForwarded } from '../manager/forwarding-control.js'
 import { noLeaderText } from '../manager/manager.js'
 import { defaultClusterPort, parseHostPort } from './addresses.js'
 import { certificateCall, rootCaCall } from './certificates.js'
@@ -16,6 +17,12 @@ export const leaveRaftCall = 'leave-raft'
 export const reachabilityCall = 'reachability'
 /** Whose manager answers at an address. */
 export const probeCall = 'probe'
+
+/** A write of the API that another manager got. */
+export const writeCall = 'write'
+
+/** As long as clients' requests may take. */
+const forwardTimeoutMs = 20_000
 
 interface ManagerCallOptions {
   readonly keys: KeyReadWriter
@@ -43,6 +50,10 @@ export function managerCalls(env: Env, options: ManagerCallOptions): ReadonlyMap
     onLeader(leaveRaftCall, (_args, caller, { manager }) =>
       manager.resign(managerOf(caller).identity.nodeId),
     ),
+    onLeader(writeCall, (args, caller, { manager }) => {
+      managerOf(caller)
+      return applyForwarded(manager.leaderControl, args)
+    }),
     onLeader(reachabilityCall, (_args, caller, { manager }) => {
       managerOf(caller)
       return Promise.resolve(manager.members.reachabilities())
@@ -60,18 +71,34 @@ function leaderOnly(
   return async (args, caller) => {
     const here = run()
     if (here?.leads === true) return answer(args, caller, here)
-    const leader = parseHostPort(here?.leaderAddr ?? '', defaultClusterPort)
-    if (leader === undefined || leader.host === '') throw clusterError('Unavailable', noLeaderText)
     if (caller.isForwarded) {
       throw clusterError('Unavailable', `more than one redirect to leader from: ${caller.remoteAddress}`)
     }
     const { identity, remoteAddress } = caller
-    const { result } = await callNode(env, leader, name, args, {
-      tls: clientTlsOptions(keys.credentials),
-      origin: { identity, remoteAddress },
-    })
-    return result
+    return callLeader(env, keys, here, name, args, { identity, remoteAddress })
   }
+}
+
+/**
+ * Makes a call to the leader, as this manager or for somebody else.
+ * @throws {SwarmError} what the leader threw; Unavailable when there is none.
+ */
+export async function callLeader(
+  env: Env,
+  keys: KeyReadWriter,
+  here: ManagerRun | undefined,
+  name: string,
+  args: unknown,
+  origin?: Pick<Caller, 'identity' | 'remoteAddress'>,
+): Promise<unknown> {
+  const leader = parseHostPort(here?.leaderAddr ?? '', defaultClusterPort)
+  if (leader === undefined || leader.host === '') throw clusterError('Unavailable', noLeaderText)
+  const { result } = await callNode(env, leader, name, args, {
+    tls: clientTlsOptions(keys.credentials),
+    timeoutMs: forwardTimeoutMs,
+    ...(origin !== undefined && { origin }),
+  })
+  return result
 }
 
 function managerOf(caller: Caller): { readonly identity: NodeIdentity; readonly remoteAddress: string } {

@@ -9,13 +9,14 @@ import {
   SqliteLog,
   decodeMemberContext,
   encodeMemberContext,
-  noTransport,
   raftLogSchema,
   type StateMachine,
 } from '../raft/index.js'
-import { ObjectPersistence, loadObjects, objectSchema } from '../store/persistence.js'
+import { PeerTransport } from '../raft/transport/index.js'
+import { ObjectPersistence, encodeSnapshot, loadObjects, objectSchema } from '../store/persistence.js'
 import { Store } from '../store/store.js'
 import type { Founding } from './founding.js'
+import { dialMember } from './raft-dial.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
 
 /**
@@ -24,6 +25,7 @@ import type { NodeState, SwarmDirectory } from './state-file.js'
  */
 export class ManagerRun {
   readonly manager: Manager
+  readonly transport: PeerTransport
   readonly #env: Env
   readonly #db: DatabaseThread
   readonly #raft: RaftDriver
@@ -35,12 +37,14 @@ export class ManagerRun {
     db: DatabaseThread,
     raft: RaftDriver,
     persistence: ObjectPersistence,
+    transport: PeerTransport,
   ) {
     this.#env = env
     this.manager = manager
     this.#db = db
     this.#raft = raft
     this.#persistence = persistence
+    this.transport = transport
   }
 
   /** Leads, and does what only leaders do. */
@@ -61,9 +65,7 @@ export class ManagerRun {
 
   /** Where the leader listens, as far as this member knows. */
   get leaderAddr(): string | undefined {
-    const { leaderId } = this.#raft.leadership
-    const leader = this.#raft.membership.members.find(({ id }) => id === leaderId)
-    return leader === undefined ? undefined : decodeMemberContext(leader.context)?.addr
+    return leaderAddr(this.#raft, this.transport)
   }
 
   /** @throws {SwarmError} Internal when the database is damaged or does not fit the key. */
@@ -105,11 +107,24 @@ export class ManagerRun {
       },
     })
     if (stored.appliedIndex > 0) store.restore(stored.appliedIndex, stored.objects)
+    const id = memberId(state)
+    const transport = new PeerTransport(env, {
+      id,
+      context: () => ownContext(identity, state),
+      dial: dialMember(keys),
+      nodeIdOf: (context) => decodeMemberContext(context)?.nodeId,
+      onRemoved: host.onRemoved,
+    })
+    const persistence = new ObjectPersistence(env, db, sealer, store, (index) => {
+      log.raft?.compactTo(index).catch((error: unknown) => {
+        env.log.warn({ err: errorText(error) }, 'could not cut the log off; it is tried again later')
+      })
+    })
     const raft = await RaftDriver.start(env, {
-      id: memberId(state),
+      id,
       storage: new SqliteLog(db, sealer),
-      stateMachine: singleMemberStateMachine(store),
-      transport: noTransport,
+      stateMachine: stateMachineOf(store, persistence),
+      transport,
       ...(founding === undefined ? {} : { bootstrap: { context: ownContext(identity, state) } }),
       onFatal: (error) => stopProcess(env, error),
     })
@@ -124,15 +139,12 @@ export class ManagerRun {
       },
       newCluster: founding?.newCluster,
       findLocalNetwork: host.findLocalNetwork,
+      forward: (name, args) => host.forward({ name, args }),
     })
-    const persistence = new ObjectPersistence(env, db, sealer, store, (index) => {
-      raft.compactTo(index).catch((error: unknown) => {
-        env.log.warn({ err: errorText(error) }, 'could not cut the log off; it is tried again later')
-      })
-    })
+    transport.attach(raft)
     raft.onLeadershipChange(({ isLeader }) => manager.onLeadership(isLeader))
     if (raft.leadership.isLeader) manager.onLeadership(true)
-    return new ManagerRun(env, manager, db, raft, persistence)
+    return new ManagerRun(env, manager, db, raft, persistence, transport)
   }
 
   /** A leader hands over first, so that nobody waits for an election. */
@@ -144,12 +156,17 @@ export class ManagerRun {
     }
     await this.manager.stop()
     await this.#raft.stop()
+    this.transport.stop()
     await this.#persistence.stop()
     await this.#db.close()
   }
 }
 
 interface ManagerHost {
+  /** Hands a write to the leader. */
+  readonly forward: (write: { readonly name: string; readonly args: unknown }) => Promise<unknown>
+  /** Another member says that this one was removed. May be called again. */
+  readonly onRemoved: () => void
   readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
 }
 
@@ -158,6 +175,14 @@ interface ManagerStart {
   readonly state: NodeState
   readonly identity: NodeIdentity
   readonly founding?: Founding
+}
+
+/** What the leader said itself is newer than the log. */
+function leaderAddr(raft: RaftDriver, transport: PeerTransport): string | undefined {
+  const { leaderId } = raft.leadership
+  if (leaderId === undefined) return undefined
+  const listed = raft.membership.members.find(({ id }) => id === leaderId)?.context
+  return decodeMemberContext(transport.contextOf(leaderId) ?? listed ?? '')?.addr
 }
 
 function memberId({ raftMemberId }: NodeState): string {
@@ -178,15 +203,13 @@ function propose(raft: RaftDriver, data: Uint8Array): number {
   }
 }
 
-/** With one member nobody lags, so nobody ever needs a snapshot. */
-function singleMemberStateMachine(store: Store): StateMachine {
+/** The store as what the log drives. Who lags too far behind is sent all objects. */
+function stateMachineOf(store: Store, persistence: ObjectPersistence): StateMachine {
   return {
     appliedIndex: store.appliedIndex,
     apply: (index, _term, data) => store.apply(index, data),
-    snapshot: () => {
-      throw new Error('a single member sends no snapshots')
-    },
-    restore: () => Promise.reject(new Error('a single member takes no snapshots')),
+    snapshot: () => encodeSnapshot(store.view),
+    restore: ({ index }, content) => persistence.stage(index, content),
   }
 }
 

@@ -1,11 +1,16 @@
 import type { KeyReadWriter, NodeIdentity } from '../ca/index.js'
 import type { Env } from '../env/env.js'
+import { clusterError } from '../model/errors.js'
+import { noLeaderText } from '../manager/manager.js'
+import { PeerClose } from '../raft/transport/index.js'
 import { webSocketConnection } from '../wire/index.js'
 import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from './addresses.js'
 import { ClusterServer, type SocketRoute } from './cluster-server.js'
 import type { Founding } from './founding.js'
-import { managerCalls } from './manager-calls.js'
+import { callLeader, managerCalls, writeCall } from './manager-calls.js'
 import { ManagerRun } from './manager-run.js'
+import { peerConnection } from './peer-socket.js'
+import { raftPath } from './raft-dial.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
 
 export const sessionPath = '/session'
@@ -17,6 +22,8 @@ export interface ManagerSideOptions {
   /** Only at the founding of the swarm. */
   readonly founding?: Founding
   readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
+  /** The other members took this one out. May be called again. */
+  readonly onRemoved: () => void
 }
 
 /** What a node has while it is a manager: the cluster port and the manager behind it. */
@@ -41,17 +48,24 @@ export class ManagerSide {
    * @throws {SwarmError} when the port is taken or the state is damaged.
    */
   static async start(env: Env, directory: SwarmDirectory, options: ManagerSideOptions): Promise<ManagerSide> {
-    const { keys, identity, founding, findLocalNetwork } = options
+    const { keys, identity, founding, findLocalNetwork, onRemoved } = options
     const running: { run?: ManagerRun } = {}
+    const forward = (write: unknown) => {
+      if (running.run?.leaderAddr === undefined) return Promise.reject(clusterError('Unknown', noLeaderText))
+      return callLeader(env, keys, running.run, writeCall, write)
+    }
     const server = new ClusterServer(env, identity.clusterId, keys.credentials, {
-      sockets: new Map([[sessionPath, sessionRoute(() => running.run)]]),
+      sockets: new Map([
+        [sessionPath, sessionRoute(() => running.run)],
+        [raftPath, raftRoute(() => running.run)],
+      ]),
       calls: managerCalls(env, { keys, identity, run: () => running.run }),
       isRemoved: (nodeId) => running.run?.manager.isRemoved(nodeId) ?? false,
     })
     const { listen, state } = await bind(server, options.state)
     directory.writeState(state)
     try {
-      running.run = await ManagerRun.start(env, { findLocalNetwork }, directory, {
+      running.run = await ManagerRun.start(env, { findLocalNetwork, onRemoved, forward }, directory, {
         keys,
         identity,
         state,
@@ -87,6 +101,17 @@ function sessionRoute(run: () => ManagerRun | undefined): SocketRoute {
     servedElsewhere: () => (run()?.leads === true ? undefined : { leaderAddr: run()?.leaderAddr }),
     accept: (socket, peer, remoteAddress) =>
       run()?.manager.dispatcher.accept(webSocketConnection(socket), peer, remoteAddress),
+  }
+}
+
+function raftRoute(run: () => ManagerRun | undefined): SocketRoute {
+  return {
+    roles: ['manager'],
+    accept: (socket, { nodeId }) => {
+      const transport = run()?.transport
+      if (transport === undefined) socket.close(PeerClose.NotReady, 'this manager is starting')
+      else transport.accept(peerConnection(socket), nodeId)
+    },
   }
 }
 

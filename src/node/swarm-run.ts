@@ -373,6 +373,7 @@ export class SwarmRun {
       identity: certificateIdentity(this.#keys.certificate),
       state: this.#state,
       findLocalNetwork: this.#host.findLocalNetwork,
+      onRemoved: () => this.#onEvicted(),
       ...(founding !== undefined && { founding }),
     })
     this.#founding = undefined
