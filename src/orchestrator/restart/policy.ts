@@ -37,7 +37,7 @@ export interface NextRestart {
 
 /**
  * What the task that follows on `task` is told, and how long it has to wait. The delay is the policy's;
- * from the fourth end in a row soon after the start it doubles each time, to five minutes, less
+ * from the fourth failure in a row soon after the start it doubles each time, to five minutes, less
  * up to a tenth, whereas Docker's stays as it is. A delay of 0 stays 0.
  * @param ranMs how long the task was RUNNING; undefined: not known.
  */
@@ -52,7 +52,8 @@ export function nextRestart(
   const sameSpec = task.specVersion === service.specVersion
   const before = sameSpec ? task.restart : undefined
   const ran = ranMs ?? statusTimeMs(task) - task.createdAtMs
-  const quick = isDead(task) && ran < Math.max(stableMs, rules.delayMs)
+  const failed = isDead(task) && task.status.state !== TaskState.Complete
+  const quick = failed && ran < Math.max(stableMs, rules.delayMs)
   const quickFailures = quick ? (before?.quickFailures ?? 0) + 1 : 0
   const factor = 2 ** Math.min(Math.max(0, quickFailures - patience), 30)
   const backOffMs = Math.min(rules.delayMs * factor, maxBackOffMs) * (1 - jitter(task.id))

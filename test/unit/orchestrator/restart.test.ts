@@ -62,7 +62,7 @@ test('7.history counts for one spec version only', () => {
   assert.equal(nextRestart({ ...service, specVersion: 3 }, old, 0, 0, false).restart.attempts, 3)
 })
 
-test('7.backoff the delay doubles from the fourth quick end in a row, up to 5 minutes', () => {
+test('7.backoff the delay doubles from the fourth quick failure in a row, up to 5 minutes', () => {
   const service = withPolicy({ Delay: 5 * second })
   const delay = (quickFailures: number, ranMs: number) => {
     const task = aTask(service, { state: Failed, restart: { attempts: 9, quickFailures } })
@@ -78,6 +78,9 @@ test('7.backoff the delay doubles from the fourth quick end in a row, up to 5 mi
     const { delayMs } = delay(quick, 100)
     assert.ok(delayMs <= mostMs && delayMs >= mostMs * 0.9, `${delayMs} after ${quick}`)
   }
+  // What ends well and is run again and again, such as a periodic job, keeps its rhythm.
+  const done = aTask(service, { state: Complete, restart: { attempts: 9, quickFailures: 8 } })
+  assert.equal(nextRestart(service, done, 100, 0, false).delayMs, 5000)
   const stable = delay(8, 61_000)
   assert.deepEqual([stable.delayMs, stable.restart.quickFailures], [5000, 0])
 })
