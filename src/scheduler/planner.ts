@@ -56,6 +56,8 @@ export class Planner {
   /** Reasons by requirements, as of `nodes.improvements`. */
   readonly #hopeless = new Map<string, string>()
   #hopelessAt = 0
+  /** `NodeSet.improvements` when every group that waits had been tried. */
+  #triedAllAt: number | undefined
   #turn: { readonly group: Group; readonly plan: GroupPlan; left: number } | undefined
 
   constructor(networkDriver: (networkId: string) => string | undefined) {
@@ -120,7 +122,7 @@ export class Planner {
   /** When a reason that has to wait is due, monotonic ms, or undefined. */
   nextDueMs(): number | undefined {
     let dueMs: number | undefined
-    for (const { untold, quietUntilMs } of this.#queue.groups()) {
+    for (const { untold, quietUntilMs } of this.#queue.awake()) {
       if (untold.size > 0 && (dueMs === undefined || quietUntilMs < dueMs)) dueMs = quietUntilMs
     }
     return dueMs
@@ -187,9 +189,13 @@ export class Planner {
       this.#queue.moveToEnd(group)
     }
     this.#turn = undefined
-    for (const candidate of this.#queue.groups()) {
-      if (candidate.triedAt !== this.nodes.improvements) return candidate
+    const { improvements } = this.nodes
+    // What was tried in vain can only succeed after a node has improved.
+    const candidates = this.#triedAllAt === improvements ? this.#queue.awake() : this.#queue.groups()
+    for (const candidate of candidates) {
+      if (candidate.triedAt !== improvements) return candidate
     }
+    this.#triedAllAt = improvements
     return undefined
   }
 
@@ -233,15 +239,20 @@ export class Planner {
     group.untold.clear()
     for (const { id, status } of tasks) if (status.err !== reason) group.untold.add(id)
     if (isNews) group.quietUntilMs = nowMs
+    if (group.untold.size > 0) this.#queue.wake(group)
+    else this.#queue.rest(group)
   }
 
   #explainStep(nowMs: number): readonly Decision[] | undefined {
-    for (const group of this.#queue.groups()) {
+    for (const group of this.#queue.awake()) {
       if (group.untold.size === 0 || group.quietUntilMs > nowMs) continue
       const { reason } = group
       const ids = [...group.untold].slice(0, decisionsPerStep)
       for (const id of ids) group.untold.delete(id)
-      if (group.untold.size === 0) group.quietUntilMs = nowMs + quietMs
+      if (group.untold.size === 0) {
+        group.quietUntilMs = nowMs + quietMs
+        this.#queue.rest(group)
+      }
       return ids.map((taskId) => ({ kind: 'explain', taskId, reason }))
     }
     return undefined

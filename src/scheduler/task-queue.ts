@@ -18,6 +18,8 @@ export interface Group {
 export class TaskQueue {
   readonly #groups = new Map<string, Group>()
   readonly #keyOf = new Map<string, string>()
+  /** Groups that are to be tried or have something to tell: few, where many wait in vain. */
+  readonly #awake = new Set<Group>()
 
   get size(): number {
     return this.#keyOf.size
@@ -25,6 +27,20 @@ export class TaskQueue {
 
   groups(): Iterable<Group> {
     return this.#groups.values()
+  }
+
+  /** In the order in which they came up. May hold some that have nothing to do any more: see `rest`. */
+  awake(): Iterable<Group> {
+    return this.#awake
+  }
+
+  wake(group: Group): void {
+    this.#awake.add(group)
+  }
+
+  /** The group has been tried and has told everything. */
+  rest(group: Group): void {
+    this.#awake.delete(group)
   }
 
   /**
@@ -43,6 +59,7 @@ export class TaskQueue {
     if (group.triedAt === undefined || task.status.err === group.reason) group.untold.delete(task.id)
     else group.untold.add(task.id)
     this.#keyOf.set(task.id, key)
+    if (group.triedAt === undefined || group.untold.size > 0) this.#awake.add(group)
   }
 
   delete(taskId: string): void {
@@ -52,12 +69,15 @@ export class TaskQueue {
     const group = this.#groups.get(key)
     group?.tasks.delete(taskId)
     group?.untold.delete(taskId)
-    if (group?.tasks.size === 0) this.#groups.delete(key)
+    if (group?.tasks.size !== 0) return
+    this.#groups.delete(key)
+    this.#awake.delete(group)
   }
 
   /** Puts a group behind all others. */
   moveToEnd(group: Group): void {
     if (this.#groups.delete(group.key)) this.#groups.set(group.key, group)
+    if (this.#awake.delete(group)) this.#awake.add(group)
   }
 }
 
