@@ -101,7 +101,7 @@ test('who is befallen: the same for the same seed, and only whom it can befall',
 
 test('the generator is spread over its range', () => {
   const randomInt = seededRandomInt(42)
-  const counts = new Array<number>(10).fill(0)
+  const counts = Array.from({ length: 10 }, () => 0)
   for (let index = 0; index < 10_000; index++) {
     const value = randomInt(10)
     counts[value] = (counts[value] ?? 0) + 1
