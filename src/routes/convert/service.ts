@@ -14,40 +14,35 @@ export interface ServiceStatus {
 }
 
 /** Docker's JSON of a service. Shape: moby api/types/swarm/service.go. */
-export const encodeService = cached((service: Service) => {
-  const { before, after } = parts(service)
-  return Buffer.from(before + after)
-})
+export const encodeService = cached((service: Service) => Buffer.concat(parts(service)))
 
 /** The same with `ServiceStatus` in its place. */
 export function encodeServiceWithStatus(service: Service, status: ServiceStatus): Buffer {
-  const { before, after } = parts(service)
-  return Buffer.from(`${before},"ServiceStatus":${JSON.stringify(status)}${after}`)
+  const [before, after] = parts(service)
+  return Buffer.concat([before, Buffer.from(`,"ServiceStatus":${JSON.stringify(status)}`), after])
 }
 
 /** A service whose spec is shown with what is left open filled in. */
-export function serviceWithSpec(service: Service, spec: ServiceSpec): string {
-  const { before, after } = encode({ ...service, spec })
-  return before + after
+export function encodeServiceWithSpec(service: Service, spec: ServiceSpec): Buffer {
+  return Buffer.concat(encode({ ...service, spec: canonical(ServiceSpecSchema, spec) }))
 }
 
 /** The JSON up to where `ServiceStatus` belongs, and the rest. */
 const parts = cached(encode)
 
-function encode(service: Service): { readonly before: string; readonly after: string } {
+/** Specs are stored in canonical form: see src/control. */
+function encode(service: Service): readonly [before: Buffer, after: Buffer] {
   const first = {
     ...head(service),
-    Spec: toServiceSpec(service.spec),
-    ...unlessEmpty('PreviousSpec', service.previousSpec && toServiceSpec(service.previousSpec)),
+    Spec: service.spec,
+    ...unlessEmpty('PreviousSpec', service.previousSpec),
     Endpoint: toEndpoint(service.endpoint),
     ...unlessEmpty('UpdateStatus', service.updateStatus && toUpdateStatus(service.updateStatus)),
   }
   const jobStatus =
     service.jobStatus === undefined ? '' : `,"JobStatus":${stringifyExact(toJobStatus(service.jobStatus))}`
-  return { before: stringifyExact(first).slice(0, -1), after: `${jobStatus}}` }
+  return [Buffer.from(stringifyExact(first).slice(0, -1)), Buffer.from(`${jobStatus}}`)]
 }
-
-export const toServiceSpec = cached((spec: ServiceSpec) => canonical(ServiceSpecSchema, spec))
 
 function toUpdateStatus({ state, startedAtMs, completedAtMs, message }: UpdateStatus): object {
   return {

@@ -1,5 +1,5 @@
 import type { Network, Task, TaskNetwork, TaskStatus } from '../../model/objects.js'
-import { canonical, TaskSpecSchema, type TaskSpec } from '../../model/spec/index.js'
+import type { TaskSpec } from '../../model/spec/index.js'
 import { taskStateName } from '../../model/task-state.js'
 import { formatTime } from '../../model/time.js'
 import { cached } from './cache.js'
@@ -59,7 +59,7 @@ function encode(task: Task, networks: readonly (Network | undefined)[]): string 
 
 /** Tasks of a service share one spec object, and so its encoded form. Docker shows no `container` here. */
 const encodeTaskSpec = cached((spec: TaskSpec) => {
-  const { Runtime: runtime, ...rest } = canonical(TaskSpecSchema, spec)
+  const { Runtime: runtime, ...rest } = spec
   return stringifyExact(
     runtime === undefined || runtime === 'container' ? rest : { ...rest, Runtime: runtime },
   )

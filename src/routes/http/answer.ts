@@ -2,10 +2,8 @@ import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { stringifyExact } from '../convert/json.js'
 
-/** Objects that are encoded and written between two looks at the rest of the event loop. */
+/** Objects that are encoded and written in one turn of the event loop: some milliseconds at the first time. */
 const sliceLength = 200
-/** Lists up to this length are answered in one piece. */
-const maxLengthInOnePiece = 1000
 
 /** JSON as Docker writes it: no HTML escapes, a newline at the end, no charset in the type. */
 export function sendJson(reply: FastifyReply, value: unknown, status = 200): FastifyReply {
@@ -42,7 +40,7 @@ export function sendList<T>(
   objects: readonly T[],
   encode: (object: T) => Buffer,
 ): FastifyReply {
-  if (objects.length <= maxLengthInOnePiece) {
+  if (objects.length <= sliceLength) {
     return sendEncoded(reply, Buffer.concat([open, ...slice(objects, 0, objects.length, encode), close]))
   }
   reply.raw.setHeader('Content-Type', 'application/json')

@@ -3,9 +3,9 @@ import { findService } from '../../control/lookup.js'
 import { SwarmError } from '../../model/errors.js'
 import type { ServiceSpec } from '../../model/spec/index.js'
 import type { Plain, RouteContext, WithId } from '../context.js'
-import { encodeService, serviceWithSpec } from '../convert/service.js'
+import { encodeService, encodeServiceWithSpec } from '../convert/service.js'
 import { gateServiceSpec } from '../decode/gates.js'
-import { sendEncoded, sendJson, sendNothing, sendObject } from '../http/answer.js'
+import { sendJson, sendNothing, sendObject } from '../http/answer.js'
 import { objectVersion, strictBoolean, type Query } from '../http/query.js'
 import { serviceOperations as operations } from '../schema/services.js'
 import { withDefaults } from './defaults.js'
@@ -25,7 +25,7 @@ export function serviceRoutes(app: FastifyInstance, context: RouteContext): void
     const { view } = await swarm.manager()
     const service = findService(view, params.id)
     if (!insertDefaults) return sendObject(reply, service, encodeService)
-    return sendEncoded(reply, `${serviceWithSpec(service, withDefaults(service.spec))}\n`)
+    return sendObject(reply, service, ({ spec }) => encodeServiceWithSpec(service, withDefaults(spec)))
   })
 
   app.post<{ Body: ServiceSpec }>(

@@ -1,8 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Service } from '../../model/objects.js'
+import type { Service, Task } from '../../model/objects.js'
 import type { ServiceSpec } from '../../model/spec/index.js'
 import { TaskState } from '../../model/task-state.js'
-import type { View } from '../../store/store.js'
 import type { SwarmBackend } from '../backend.js'
 import type { Plain } from '../context.js'
 import { encodeService, encodeServiceWithStatus, type ServiceStatus } from '../convert/service.js'
@@ -25,7 +24,20 @@ export async function listServices(
   const { view } = await swarm.manager()
   const services = selectServices(view.services.list(), filters)
   if (!withStatus) return sendList(reply, services, encodeService)
-  return sendList(reply, services, (service) => encodeServiceWithStatus(service, statusOf(view, service)))
+  return sendList(reply, services, (service) =>
+    encodeWithStatus(service, view.tasks.by('service', service.id)),
+  )
+}
+
+/** The list of a service's tasks is the same object for as long as none of them changes. */
+const encodings = new WeakMap<readonly Task[], { readonly service: Service; readonly buffer: Buffer }>()
+
+function encodeWithStatus(service: Service, tasks: readonly Task[]): Buffer {
+  const known = encodings.get(tasks)
+  if (known?.service === service) return known.buffer
+  const buffer = encodeServiceWithStatus(service, statusOf(service, tasks))
+  encodings.set(tasks, { service, buffer })
+  return buffer
 }
 
 function selectServices(services: readonly Service[], filters: Filters): readonly Service[] {
@@ -57,14 +69,14 @@ function byName(a: Service, b: Service): number {
  * How far a service is. Jobs count their present iteration only.
  * Behaviour: moby/swarmkit manager/controlapi/service.go, ListServiceStatuses.
  */
-export function statusOf(view: View, service: Service): ServiceStatus {
+function statusOf(service: Service, tasks: readonly Task[]): ServiceStatus {
   const mode = service.spec.Mode ?? {}
   const isGlobal = mode.Global !== undefined || mode.GlobalJob !== undefined
   const iteration = service.jobStatus?.iteration
   let running = 0
   let completed = 0
   let desiredGlobal = 0
-  for (const { jobIteration, status, desiredState } of view.tasks.by('service', service.id)) {
+  for (const { jobIteration, status, desiredState } of tasks) {
     if (iteration !== undefined && jobIteration !== iteration) continue
     if (status.state === TaskState.Running) running++
     if (status.state === TaskState.Complete) completed++
