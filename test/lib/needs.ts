@@ -2,8 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** What a machine may lack. `engine`: a private dockerd; `netns`: network namespaces; `cli`: the docker CLI. */
-export type Need = 'engine' | 'netns' | 'cli'
+/**
+ * What a machine may lack. `engine`: a private dockerd; `netns`: network namespaces; `cli`: the docker CLI;
+ * `compose`: docker-compose.
+ */
+export type Need = 'engine' | 'netns' | 'cli' | 'compose'
 
 /** The absolute path of an executable in PATH (and the usual sbin folders), or undefined. */
 export function findProgram(name: string): string | undefined {
@@ -31,6 +34,8 @@ function lacking(need: Need): string | undefined {
   switch (need) {
     case 'cli':
       return without('docker')
+    case 'compose':
+      return without('docker-compose')
     case 'netns': {
       if (process.getuid?.() !== 0) return 'root'
       const missing = without('unshare', 'nsenter', 'ip')
