@@ -170,3 +170,38 @@ test(
     }
   },
 )
+
+test(
+  'a manager that was away for more than the log keeps is sent a snapshot',
+  { skip: needs('cli'), timeout: 120_000 },
+  async (t) => {
+    const cluster = await TestCluster.start(3)
+    t.after(() => cluster.stop())
+    const [one, three] = [cluster.node(1), cluster.node(3)]
+    await cluster.init()
+    await cluster.join(2, 'manager')
+    await cluster.join(3, 'manager')
+    await eventually('three managers', async () => (await cluster.list()).length === 3)
+    await three.skepd.kill()
+    const count = 1000
+    const write = async (from: number) => {
+      for (let index = from; index < count; index += 10) {
+        const body = { Name: `c${index}`, Data: Buffer.alloc(2000, index).toString('base64') }
+        const reply = await one.skepd.request('POST', '/configs/create', { body })
+        assert.equal(reply.status, 201, reply.text)
+      }
+    }
+    await Promise.all(Array.from({ length: 10 }, (_, from) => write(from)))
+    // Objects are written back and the log is cut off a moment later, which nothing outside shows.
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    await three.skepd.restart('SIGKILL')
+    assert.equal((await configs(three)).length, count)
+    assert.match(one.skepd.log() + cluster.node(2).skepd.log(), /sending a snapshot/)
+
+    // What it was sent is on its disk, and it goes on from there.
+    const body = { Name: 'last', Data: 'bGFzdA==' }
+    assert.equal((await three.skepd.request('POST', '/configs/create', { body })).status, 201)
+    await three.skepd.restart('SIGKILL')
+    assert.equal((await configs(three)).length, count + 1)
+  },
+)
