@@ -186,6 +186,8 @@ export class ManagerMembers implements RaftMembers {
   }
 
   #reachability(member: ManagerMember, isLeader: boolean): Reachability {
+    // It counts for nothing yet.
+    if (member.kind === 'learner') return 'unknown'
     if (this.#raft.leadership.isLeader) return member.active === false ? 'unreachable' : 'reachable'
     if (isLeader) return 'reachable'
     return this.#told.get(member.nodeId) ?? 'unknown'

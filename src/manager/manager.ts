@@ -8,13 +8,14 @@ import { SwarmError, errorText } from '../model/errors.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../model/logs.js'
 import type { Cluster, Node } from '../model/objects.js'
 import { orchestratorLoops } from '../orchestrator/index.js'
-import type { RaftDriver } from '../raft/index.js'
+import { NoLeaderError, type RaftDriver } from '../raft/index.js'
 import { schedulerLoop } from '../scheduler/index.js'
 import { LoopRunner } from '../store/loop.js'
 import type { CommitListener, Store, View } from '../store/store.js'
 import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
 import { forwardingControl, type Forward } from './forwarding-control.js'
+import { hasNotReachedLeader, LeaderAccess, noLeaderText } from './leader-access.js'
 import { ManagerMembers, type MemberLog } from './manager-members.js'
 import { resign } from './resign.js'
 import { RoleManager } from './role-manager.js'
@@ -22,11 +23,7 @@ import { RoleManager } from './role-manager.js'
 /** What a manager needs of its member of the raft cluster. */
 export type RaftMember = MemberLog & Pick<RaftDriver, 'readIndex'>
 
-export const noLeaderText =
-  "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online."
-
-/** How long a read waits for a leader. Behaviour: moby daemon/cluster, swarmRequestTimeout. */
-const requestTimeoutMs = 20_000
+export { noLeaderText } from './leader-access.js'
 
 /**
  * A manager: the replica of the cluster's objects, and, while this member leads, all that works on them.
@@ -50,7 +47,8 @@ export class Manager {
   #roleManager: RoleManager | undefined
   #ready = false
   #tlsInfo: ReturnType<typeof tlsInfo> | undefined
-  readonly #waitingForReady: (() => void)[] = []
+  readonly #leader: LeaderAccess
+  #hadLeader = false
 
   constructor(
     env: Env,
@@ -75,10 +73,12 @@ export class Manager {
       findLocalNetwork: options.findLocalNetwork,
       members: this.members,
     })
-    this.control = forwardingControl(this.leaderControl, () => this.members.leads, options.forward)
-    store.watch(({ changes }) => {
-      if (changes.some(({ table }) => table === 'clusters')) this.#wakeWaiting()
-    })
+    this.#leader = new LeaderAccess(env, () => options.raft.leadership.leaderId !== undefined)
+    this.control = forwardingControl(
+      this.leaderControl,
+      () => this.members.leads,
+      (name, args) => this.#leader.persist(() => options.forward(name, args), hasNotReachedLeader),
+    )
     this.caServer = new CaServer(env, store)
     this.dispatcher = new Dispatcher(env, store, { managerId: options.node.id })
   }
@@ -133,30 +133,29 @@ export class Manager {
    * Resolves when reads of `view` show all that was committed before the call.
    * @throws {SwarmError} Unknown when there is no leader.
    */
-  async readBarrier(): Promise<void> {
-    try {
-      await this.#raft.readIndex()
-    } catch (error) {
-      throw new SwarmError('Unknown', `rpc error: code = Unknown desc = ${noLeaderText}`, { cause: error })
-    }
+  readBarrier(): Promise<void> {
+    return this.#leader.persist(
+      () => this.#raft.readIndex(),
+      (error) => error instanceof NoLeaderError,
+    )
   }
 
-  /** Resolves when there is a leader and the cluster is set up, so that requests can be answered. */
-  ready(): Promise<void> {
-    if (this.#isServing()) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const cancel = this.#env.after(requestTimeoutMs, () => reject(new SwarmError('Unknown', noLeaderText)))
-      this.#waitingForReady.push(() => {
-        cancel()
-        resolve()
-      })
-    })
+  /**
+   * Resolves when there is a leader and the cluster is set up, so that requests can be answered.
+   * @throws {SwarmError} Unknown when there is no leader.
+   */
+  async ready(): Promise<void> {
+    await this.#leader.persist(
+      () => (this.#isServing() ? Promise.resolve() : Promise.reject(new NotServingError())),
+      (error) => error instanceof NotServingError,
+    )
   }
 
   /** Told by raft whenever this member starts or stops to lead. */
   onLeadership(leads: boolean): void {
+    this.#leader.onChange(this.#hadLeader)
+    this.#hadLeader = this.#raft.leadership.leaderId !== undefined
     if (!leads) this.#store.leadershipLost()
-    this.#wakeWaiting()
     this.#transitions = this.#transitions.then(() => (leads ? this.#startLeading() : this.#stopLeading()))
   }
 
@@ -169,11 +168,6 @@ export class Manager {
   #isServing(): boolean {
     const { isLeader, leaderId } = this.#raft.leadership
     return isLeader ? this.#ready : leaderId !== undefined && this.#store.view.clusters.size > 0
-  }
-
-  #wakeWaiting(): void {
-    if (!this.#isServing()) return
-    for (const resolve of this.#waitingForReady.splice(0)) resolve()
   }
 
   #cluster(): Cluster {
@@ -196,7 +190,6 @@ export class Manager {
     this.dispatcher.start()
     this.#roleManager = new RoleManager(this.#env, this.#store, this.members, this.#node.id)
     this.#ready = true
-    this.#wakeWaiting()
     this.#env.log.info({ node: this.#node.id }, 'this manager leads the swarm')
   }
 
@@ -209,4 +202,9 @@ export class Manager {
     this.#ready = false
     await Promise.all([loops.stop(), this.dispatcher.stop(), roleManager?.stop()])
   }
+}
+
+/** The manager is starting, or there is no leader. */
+class NotServingError extends Error {
+  override readonly name = 'NotServingError'
 }

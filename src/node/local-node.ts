@@ -10,7 +10,14 @@ import { joinCluster } from './certificates.js'
 import { foundCluster } from './founding.js'
 import { planInit } from './init-request.js'
 import { planJoin, type JoinPlan } from './join-request.js'
-import { alreadyInSwarmText, joinTimeoutText, leaveRefusal, noManagerText } from './refusals.js'
+import {
+  alreadyInSwarmText,
+  joinTimeoutText,
+  leaveRefusal,
+  lockedText,
+  noManagerText,
+  type ManagerCounts,
+} from './refusals.js'
 import { SwarmRun, type Host } from './swarm-run.js'
 import type { SwarmDirectory } from './state-file.js'
 
@@ -152,7 +159,8 @@ export class LocalNode {
     return this.#exclusive(async () => {
       if (this.#state === 'inactive') throw new SwarmError('Unavailable', 'This node is not part of a swarm')
       const isManager = this.#state === 'locked' || this.#run?.role === 'manager'
-      if (!force && isManager) throw new SwarmError('Unavailable', leaveRefusal(this.#state))
+      if (!force && isManager)
+        throw new SwarmError('Unavailable', leaveRefusal(this.#state, await this.#managerCounts()))
       await this.#forget()
     })
   }
@@ -181,6 +189,15 @@ export class LocalNode {
 
   localManager(): Manager | undefined {
     return this.#run?.manager
+  }
+
+  async #managerCounts(): Promise<ManagerCounts | undefined> {
+    const run = this.#run
+    if (run?.manager === undefined || this.#state !== 'active') return undefined
+    await run.refreshReachability()
+    const all = run.manager.members.list().map(({ nodeId }) => run.manager?.members.statusOf(nodeId))
+    const unreachable = all.filter((status) => status?.reachability === 'unreachable').length
+    return { reachable: all.length - unreachable, unreachable }
   }
 
   #noManager(): SwarmError {
@@ -215,6 +232,7 @@ export class LocalNode {
         return
       case 'locked':
         this.#state = 'locked'
+        this.#error = lockedText
         return
       case 'wrongKey':
         throw new SwarmError('Unauthenticated', 'swarm could not be unlocked: invalid key provided')

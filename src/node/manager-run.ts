@@ -2,6 +2,7 @@ import type { KeyReadWriter, NodeIdentity } from '../ca/index.js'
 import { DatabaseThread, Sealer } from '../db/index.js'
 import type { Env } from '../env/env.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
+import type { Cluster } from '../model/objects.js'
 import { Manager, noLeaderText } from '../manager/manager.js'
 import {
   NotLeaderError,
@@ -141,6 +142,7 @@ export class ManagerRun {
       findLocalNetwork: host.findLocalNetwork,
       forward: (name, args) => host.forward({ name, args }),
     })
+    followUnlockKey(env, store, keys)
     transport.attach(raft)
     raft.onLeadershipChange(({ isLeader }) => manager.onLeadership(isLeader))
     if (raft.leadership.isLeader) manager.onLeadership(true)
@@ -211,6 +213,23 @@ function stateMachineOf(store: Store, persistence: ObjectPersistence): StateMach
     snapshot: () => encodeSnapshot(store.view),
     restore: ({ index }, content) => persistence.stage(index, content),
   }
+}
+
+/** The key file is locked with what the cluster says, now and after each change. */
+function followUnlockKey(env: Env, store: Store, keys: KeyReadWriter): void {
+  const follow = ({ unlockKey, version }: Cluster) => {
+    keys
+      .setUnlockKey(unlockKey === undefined ? undefined : Buffer.from(unlockKey, 'base64'), version)
+      .catch((error: unknown) => {
+        env.log.error({ err: errorText(error) }, 'the key file could not be locked with the new unlock key')
+      })
+  }
+  for (const cluster of store.view.clusters.list()) follow(cluster)
+  store.watch(({ changes }) => {
+    for (const change of changes) {
+      if (change.table === 'clusters' && change.after !== undefined) follow(change.after)
+    }
+  })
 }
 
 /** Going on could acknowledge what is not on disk, or make members differ. */

@@ -35,13 +35,31 @@ export function noManagerText(
   }
 }
 
-/** Why a manager does not leave without force: it is the last one, or it is locked. */
-export function leaveRefusal(state: string): string {
+/** The managers as one that would leave sees them. */
+export interface ManagerCounts {
+  readonly reachable: number
+  readonly unreachable: number
+}
+
+/**
+ * Why a manager does not leave without force.
+ * @param counts undefined when this manager cannot tell: it has trouble with the others itself.
+ */
+export function leaveRefusal(state: string, counts: ManagerCounts | undefined): string {
   if (state === 'locked') {
     return 'Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.'
   }
-  return (
-    'You are attempting to leave the swarm on a node that is participating as a manager. ' +
-    'Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. '
-  )
+  const participating = 'You are attempting to leave the swarm on a node that is participating as a manager. '
+  const onlyWay =
+    'The only way to restore a swarm that has lost consensus is to reinitialize it with `--force-new-cluster`. Use `--force` to suppress this message.'
+  if (counts === undefined)
+    return `${participating}Doing so may lose the consensus of your cluster. ${onlyWay}`
+  const { reachable, unreachable } = counts
+  if (reachable <= 1 && unreachable === 0) {
+    return `${participating}Removing the last manager erases all current state of the swarm. Use \`--force\` to ignore this message. `
+  }
+  if (reachable - 2 <= unreachable) {
+    return `${participating}Removing this node leaves ${reachable - 1} managers out of ${reachable + unreachable}. Without a Raft quorum your swarm will be inaccessible. ${onlyWay}`
+  }
+  return `${participating}${onlyWay}`
 }
