@@ -41,6 +41,8 @@ export class DockerCli {
       child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
       child.once('error', reject)
       child.once('close', (code) => resolve({ code, stdout, stderr }))
+      // A command that reads no input may be gone before it is written.
+      child.stdin.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' || reject(error))
       child.stdin.end(options.input ?? '')
     })
   }
