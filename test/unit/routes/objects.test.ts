@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import { TaskState } from '../../../src/model/task-state.js'
 import type { TableName, Tables } from '../../../src/model/objects.js'
-import { aNode, aService, aTask } from '../../lib/builders.js'
+import { aNetwork, aNode, aService, aTask } from '../../lib/builders.js'
 import { testApp, type TestApp } from './fake-backend.js'
 
 const json = { 'content-type': 'application/json' }
@@ -254,6 +254,32 @@ describe('tasks', () => {
     assert.equal(await refused(app, '/tasks/zz'), '404 task zz not found')
   })
 
+  test('show their networks as they are now', async (t) => {
+    const attached = aTask({
+      id: 't9',
+      networks: [{ networkId: 'net', addresses: ['10.0.0.2/24'], aliases: [] }],
+    })
+    const { app, store } = await appWith(t, { tasks: [attached], networks: [aNetwork({ id: 'net' })] })
+    const driver = async () => {
+      const { NetworksAttachments: attachments } = (await app.inject('/tasks/t9')).json<{
+        NetworksAttachments: { Network: { ID: string; DriverState?: object }; Addresses: string[] }[]
+      }>()
+      return attachments.map(({ Network: { ID, DriverState }, Addresses }) => ({
+        ID,
+        DriverState,
+        Addresses,
+      }))
+    }
+    assert.deepEqual(await driver(), [{ ID: 'net', DriverState: {}, Addresses: ['10.0.0.2/24'] }])
+    await store.update((tx) => {
+      tx.update('networks', 'net', { driverState: { name: 'overlay', options: { a: 'b' } } })
+    })
+    const state = { Name: 'overlay', Options: { a: 'b' } }
+    assert.deepEqual(await driver(), [{ ID: 'net', DriverState: state, Addresses: ['10.0.0.2/24'] }])
+    await store.update((tx) => tx.remove('networks', 'net'))
+    assert.deepEqual(await driver(), [{ ID: 'net', DriverState: undefined, Addresses: ['10.0.0.2/24'] }])
+  })
+
   test('a long list is whole', async (t) => {
     const many = Array.from({ length: 2501 }, (_, at) =>
       aTask({ id: `t${String(at).padStart(5, '0')}`, serviceId: 's1' }),
@@ -351,6 +377,8 @@ describe('secrets and configs', () => {
       ids.push((await tested.control.createSecret({ spec: { Name, Labels, Data: 'YQ==' } })).id)
     }
     const [a = '', ab = '', other = ''] = ids
+    assert.deepEqual(await listed(tested, '/secrets'), [a, ab, other].sort())
+    assert.deepEqual(await listed(tested, '/secrets', { label: ['x'] }), [ab])
     assert.deepEqual(await listed(tested, '/secrets', { name: ['DEMO-a'] }), [a, ab])
     assert.deepEqual(await listed(tested, '/secrets', { names: ['demo-A'] }), [a])
     assert.deepEqual(await listed(tested, '/secrets', { names: ['demo-A'], id: [other] }), [a, other])
