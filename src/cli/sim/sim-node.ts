@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws'
 import { Agent } from '../../agent/index.js'
-import { parseCertificate, renewalDelayMs, tlsInfo } from '../../ca/index.js'
+import { parseCertificate, parseCertificates, renewalDelayMs, tlsInfo, verifyChain } from '../../ca/index.js'
 import { SimWorld } from '../../engine/sim/world.js'
 import type { Env } from '../../env/env.js'
 import { SimExecutor } from '../../executor/sim/executor.js'
@@ -132,13 +132,27 @@ export class SimNode {
     })
   }
 
-  #onSession({ managers, node }: SessionMessage): void {
+  #onSession({ managers, node, rootCaPem }: SessionMessage): void {
     this.#remotes.learn(managers)
     this.#onRegistered()
+    if (rootCaPem !== '' && rootCaPem !== this.#member.credentials.rootPem) this.#trust(rootCaPem)
     if (node.certificateStatus === 'rotate') void this.#renew()
     if (node.role === 'manager') {
       this.#env.log.warn({}, 'a simulated node cannot become a manager')
     }
+  }
+
+  /** Another root is trusted only if it also vouches for the certificate that this node has. */
+  #trust(rootPem: string): void {
+    const { credentials } = this.#member
+    const [leaf, ...intermediates] = parseCertificates(credentials.certificatePem)
+    try {
+      verifyChain(leaf, { roots: parseCertificates(rootPem), intermediates, nowMs: this.#env.nowMs() })
+    } catch (error) {
+      this.#env.log.warn({ err: errorText(error) }, 'the managers name a root that this node does not trust')
+      return
+    }
+    this.#member = { ...this.#member, credentials: { ...credentials, rootPem } }
   }
 
   #onRemoved(reason: string): void {
