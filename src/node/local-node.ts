@@ -88,6 +88,7 @@ export class LocalNode {
 
   init(request: SwarmInitRequest): Promise<string> {
     return this.#exclusive(async () => {
+      if (request.ForceNewCluster === true) this.#refuseNewCluster()
       this.#mustBeInactive()
       const plan = planInit(request)
       const addresses = resolveAddresses(
@@ -202,6 +203,13 @@ export class LocalNode {
 
   #noManager(): SwarmError {
     return new SwarmError('Unavailable', noManagerText(this.#state, this.#run?.role))
+  }
+
+  #refuseNewCluster(): void {
+    if (this.#state === 'inactive') return
+    if (this.#run?.manager === undefined)
+      throw new SwarmError('Unavailable', noManagerText('active', 'worker'))
+    throw new SwarmError('Unimplemented', 'making a new cluster by force is not available in this version')
   }
 
   #mustBeInactive(): void {
