@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import Database from 'better-sqlite3'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { TestCluster, type ClusterNode } from '../lib/cluster.js'
 import { eventually } from '../lib/eventually.js'
@@ -192,8 +194,9 @@ test(
       }
     }
     await Promise.all(Array.from({ length: 10 }, (_, from) => write(from)))
-    // Objects are written back and the log is cut off a moment later, which nothing outside shows.
-    await new Promise((resolve) => setTimeout(resolve, 3000))
+    await eventually('the logs to be cut off', () =>
+      [one, cluster.node(2)].every(({ skepd }) => firstLogIndex(skepd.dataRoot) > 100),
+    )
     await three.skepd.restart('SIGKILL')
     assert.equal((await configs(three)).length, count)
     assert.match(one.skepd.log() + cluster.node(2).skepd.log(), /sending a snapshot/)
@@ -205,3 +208,16 @@ test(
     assert.equal((await configs(three)).length, count + 1)
   },
 )
+
+/** Where the log of a manager begins, read from its database. */
+function firstLogIndex(dataRoot: string): number {
+  const database = new Database(join(dataRoot, 'swarm/raft/manager.db'), { readonly: true })
+  try {
+    const row = database.prepare('SELECT min(entry_index) AS first FROM raft_entries').get() as {
+      first: number
+    }
+    return row.first
+  } finally {
+    database.close()
+  }
+}
