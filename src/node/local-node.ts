@@ -122,6 +122,10 @@ export class LocalNode {
         throw error
       }
       this.#state = 'active'
+      // As with Docker, the call ends when the node itself is a ready member of its swarm.
+      await this.#within(joinTimeoutMs, this.#run.registered).catch((error: unknown) =>
+        this.#env.log.warn({ err: errorText(error) }, 'this node has no session with its own manager yet'),
+      )
       return this.#run.nodeId
     })
   }
