@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Env } from '../env/env.js'
 
 /** Runs `work` with a signal that aborts after `delayMs`. Leaves no timer behind. */
@@ -7,6 +8,8 @@ export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const abort = new AbortController()
+  // Every task of the node may wait under one deadline: many listeners are no leak.
+  setMaxListeners(0, abort.signal)
   const cancel = env.after(delayMs, () => abort.abort(new Error(`it took longer than ${delayMs} ms`)))
   try {
     return await work(abort.signal)
