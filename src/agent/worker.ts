@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import { sleep, type Env } from '../env/env.js'
 import type { AssignedTask, Controller, Dependencies, Executor } from '../executor/interface.js'
@@ -52,6 +53,8 @@ export class Worker implements TaskManagerHost {
       readonly listener: WorkerListener
     },
   ) {
+    // All tasks that are being removed listen to it.
+    setMaxListeners(0, this.#closing.signal)
     this.#env = env
     this.#nodeId = parts.node.id
     this.#executor = parts.executor
