@@ -5,7 +5,7 @@ import type { AssignedTask, Controller, Dependencies, Executor } from '../execut
 import { errorText } from '../model/errors.js'
 import type { TaskStatus } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
-import type { AssignmentsMessage, TaskAssignment } from '../wire/index.js'
+import type { AssignmentsMessage } from '../wire/index.js'
 import { DependencyStore } from './dependency-store.js'
 import type { TaskStorage } from './task-database.js'
 import { TaskManager, type TaskManagerHost } from './task-manager.js'
@@ -155,7 +155,7 @@ export class Worker implements TaskManagerHost {
   async #apply({ kind, changes }: AssignmentsMessage): Promise<void> {
     if (this.#closing.signal.aborted) return
     if (kind === 'complete') this.#dependencies.clear()
-    const tasks: TaskAssignment[] = []
+    const tasks: AssignedTask[] = []
     const gone: string[] = []
     for (const change of changes) {
       if (change.op === 'update' && change.kind === 'task') tasks.push(change.task)
@@ -175,7 +175,7 @@ export class Worker implements TaskManagerHost {
   }
 
   /** On disk first: a container of which the agent knows nothing would be removed after a restart. */
-  async #assign(tasks: readonly TaskAssignment[]): Promise<void> {
+  async #assign(tasks: readonly AssignedTask[]): Promise<void> {
     await this.#db.putTasks(
       tasks.map((task) => ({ task, status: this.#managers.get(task.id)?.status ?? task.status })),
     )
@@ -191,7 +191,7 @@ export class Worker implements TaskManagerHost {
     }
   }
 
-  #take(task: TaskAssignment): void {
+  #take(task: AssignedTask): void {
     const { appliedAtMs: _at, appliedBy: _by, ...status } = task.status
     const manager = new TaskManager(this.#env, this, task, status)
     this.#managers.set(task.id, manager)

@@ -1,7 +1,8 @@
 import type { Config, Secret, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
 import type { View } from '../store/store.js'
-import type { AssignmentChange, FileAssignment, TaskAssignment } from '../wire/index.js'
+import type { AssignedTask } from '../model/assigned-task.js'
+import type { AssignmentChange, FileAssignment } from '../wire/index.js'
 
 type FileKind = 'secret' | 'config'
 
@@ -150,7 +151,7 @@ function fileAssignment(view: View, { kind, id }: FileRef): FileAssignment | und
   return { id, name, data, ...(templating?.Name === undefined ? {} : { templating: templating.Name }) }
 }
 
-export function taskAssignment(view: View, task: Task): TaskAssignment {
+export function taskAssignment(view: View, task: Task): AssignedTask {
   const { createdAtMs: _created, updatedAtMs: _updated, specVersion: _specVersion, ...rest } = task
   return {
     ...rest,

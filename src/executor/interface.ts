@@ -1,6 +1,7 @@
 import type { Env } from '../env/env.js'
+import type { AssignedTask } from '../model/assigned-task.js'
 import type { LogMessage, LogOptions } from '../model/logs.js'
-import type { ContainerStatus, Network, Service, Task } from '../model/objects.js'
+import type { ContainerStatus, Service } from '../model/objects.js'
 import type { NodeDescription, PortConfig } from '../model/spec/index.js'
 
 /**
@@ -25,31 +26,6 @@ export interface Executor {
   /** Force-removes the container of a task that the agent no longer knows. */
   removeTaskContainer(containerId: string): Promise<void>
   close(): Promise<void>
-}
-
-/** A task as its node sees it: with copies of the networks it is attached to. */
-export interface AssignedTask extends Pick<
-  Task,
-  | 'id'
-  | 'version'
-  | 'spec'
-  | 'serviceId'
-  | 'slot'
-  | 'nodeId'
-  | 'serviceAnnotations'
-  | 'desiredState'
-  | 'status'
-  | 'endpoint'
-  | 'logDriver'
-  | 'assignedGenericResources'
-  | 'registryAuth'
-  | 'jobIteration'
-> {
-  readonly networks: readonly {
-    readonly network: Pick<Network, 'id' | 'spec' | 'driverState' | 'ipam'>
-    readonly addresses: readonly string[]
-    readonly aliases: readonly string[]
-  }[]
 }
 
 /** What a task may read: exactly the secrets and configs that it references, and its node. */
@@ -122,4 +98,4 @@ export class TaskError extends Error {
 
 export type ExecutorFactory = (env: Env) => Promise<Executor>
 
-export type { LogMessage, LogOptions }
+export type { AssignedTask, LogMessage, LogOptions }

@@ -13,6 +13,5 @@ export {
   type ManagerMessage,
   type SessionMessage,
   type SessionNode,
-  type TaskAssignment,
 } from './messages.js'
 export { webSocketConnection } from './web-socket-connection.js'

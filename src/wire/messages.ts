@@ -1,5 +1,6 @@
 import { Type, type Static, type TSchema } from 'typebox'
-import type { Network, Node, Task, TaskStatus } from '../model/objects.js'
+import type { AssignedTask } from '../model/assigned-task.js'
+import type { Node, TaskStatus } from '../model/objects.js'
 import { NodeDescriptionSchema, PortConfigSchema, type NodeDescription } from '../model/spec/index.js'
 import { TaskState } from '../model/task-state.js'
 
@@ -36,32 +37,7 @@ const TaskStatusSchema = typed<TaskStatus>(
   }),
 )
 
-/** A task as its node is told of it, with copies of its networks. */
-export interface TaskAssignment extends Pick<
-  Task,
-  | 'id'
-  | 'version'
-  | 'spec'
-  | 'serviceId'
-  | 'slot'
-  | 'nodeId'
-  | 'serviceAnnotations'
-  | 'desiredState'
-  | 'status'
-  | 'endpoint'
-  | 'logDriver'
-  | 'assignedGenericResources'
-  | 'registryAuth'
-  | 'jobIteration'
-> {
-  readonly networks: readonly {
-    readonly network: Pick<Network, 'id' | 'spec' | 'driverState' | 'ipam'>
-    readonly addresses: readonly string[]
-    readonly aliases: readonly string[]
-  }[]
-}
-
-const TaskAssignmentSchema = typed<TaskAssignment>(
+const TaskAssignmentSchema = typed<AssignedTask>(
   Type.Object({
     id: Type.String(),
     version: Type.Integer(),

@@ -1,4 +1,5 @@
 import { Agent, type AgentOptions } from '../../../src/agent/index.js'
+import type { AssignedTask } from '../../../src/model/assigned-task.js'
 import type { Task } from '../../../src/model/objects.js'
 import { TaskState } from '../../../src/model/task-state.js'
 import {
@@ -6,7 +7,6 @@ import {
   type AgentMessage,
   type AssignmentChange,
   type ManagerMessage,
-  type TaskAssignment,
 } from '../../../src/wire/index.js'
 import { aTask } from '../../lib/builders.js'
 import { FakeExecutor } from '../../lib/fake-executor.js'
@@ -79,7 +79,7 @@ export class FakeManager {
 
 export function assignment(id: string, fields: Partial<Task> = {}): AssignmentChange {
   const status = { state: TaskState.Assigned, timestampMs: 0, message: 'assigned' }
-  const task: TaskAssignment = { ...aTask({ id, nodeId: 'n1', status, ...fields }), networks: [] }
+  const task: AssignedTask = { ...aTask({ id, nodeId: 'n1', status, ...fields }), networks: [] }
   return { op: 'update', kind: 'task', task }
 }
 
