@@ -1,6 +1,6 @@
 import { parseFlags } from '../flags.js'
 import { startPrivateDaemons } from './daemons.js'
-import { measures } from './measures.js'
+import { measures, warmUp } from './measures.js'
 import { formatRow, header, measureAll } from './table.js'
 
 const usage = `Usage: skep bench [--format text|json]
@@ -23,6 +23,7 @@ export const benchCommand = {
     try {
       if (text && daemons.without !== undefined) console.log(`without dockerd beside it: ${daemons.without}`)
       if (text) console.log(header(daemons.targets))
+      for (const target of daemons.targets) await warmUp(target)
       const rows = await measureAll(
         measures(() => performance.now()),
         daemons.targets,

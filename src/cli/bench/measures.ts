@@ -19,6 +19,20 @@ function spec(name: string, replicas: number) {
 }
 
 /**
+ * Lets a daemon reach the speed that it has for all of its life but the first seconds: V8 compiles what runs
+ * often. Leaves nothing behind.
+ */
+export async function warmUp(target: Target): Promise<void> {
+  const names = Array.from({ length: 600 }, (_, index) => `warm-${index}`)
+  for (const name of names) {
+    await target.call('POST', '/services/create', spec(name, 1))
+    await target.call('GET', '/services/warm-0')
+  }
+  for (const name of names) await target.call('DELETE', `/services/${name}`)
+  while (((await target.json('GET', '/tasks')) as unknown[]).length > 0);
+}
+
+/**
  * What is measured, in this order: later ones build on the services of earlier ones. A target must be a
  * manager of an empty swarm.
  */

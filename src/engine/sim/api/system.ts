@@ -147,17 +147,22 @@ export function events(world: SimWorld, { query, signal }: SimRequest): SimAnswe
   const onAbort = () => wake()
   signal.addEventListener('abort', onAbort, { once: true })
   async function* answer(): AsyncGenerator<Buffer> {
+    // A timer may fire a moment before the clock says so.
+    let isOver = false
     const cancelUntil =
       untilMs === undefined
         ? undefined
-        : world.env.after(Math.max(0, untilMs - world.env.nowMs()), () => wake())
+        : world.env.after(Math.max(0, untilMs - world.env.nowMs()), () => {
+            isOver = true
+            wake()
+          })
     try {
       while (!signal.aborted) {
         for (const event of queue.splice(0)) {
           if (untilMs !== undefined && event.timeNano / 1e6 > untilMs) return
           if (passes(event)) yield jsonLine(withLegacyMembers(event))
         }
-        if (untilMs !== undefined && world.env.nowMs() >= untilMs) return
+        if (isOver) return
         if (queue.length > 0) continue
         await new Promise<void>((resolve) => {
           wake = resolve
