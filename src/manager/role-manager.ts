@@ -81,10 +81,8 @@ export class RoleManager {
         if (!(await this.#tried(`a member without a node, ${member.nodeId}, stays in raft`, step)))
           isDone = false
       } else if (member.kind === 'learner') {
-        // Raft would take one for caught up that has not even answered, while the log is short.
-        const hasAnswered = member.active === true && (member.matchIndex ?? 0) > 0
-        const what = `manager ${member.nodeId} has no vote yet`
-        if (!hasAnswered || !(await this.#tried(what, this.#members.promote(member)))) isDone = false
+        const step = this.#members.promote(member)
+        if (!(await this.#tried(`manager ${member.nodeId} has no vote yet`, step))) isDone = false
       }
     }
     return isDone

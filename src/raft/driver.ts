@@ -3,7 +3,6 @@ import type { Logger } from '../env/log.js'
 import { PendingChanges } from './changes.js'
 import {
   InvariantError,
-  mayLead,
   NotLeaderError,
   RaftCore,
   type Entry,
@@ -14,47 +13,19 @@ import {
   type Message,
   type MessageOf,
   type Ready,
-  type Rules,
+  type SnapshotMetadata,
 } from './core/index.js'
-import type { Leadership, RaftStatus, StagedState, StateMachine, Transport } from './interfaces.js'
-import type { LogState, LogStorage } from './log/log-storage.js'
+import { LOG_ENTRIES_FOR_SLOW_FOLLOWERS, type RaftDriverOptions } from './driver-options.js'
+import type { Leadership, RaftStatus } from './interfaces.js'
+import type { LogState } from './log/log-storage.js'
 import { openLog } from './log/open-log.js'
 import { PendingReads } from './reads.js'
-
-/** Entries kept behind the compacted index, so that a follower that is a little slow needs no snapshot. */
-export const LOG_ENTRIES_FOR_SLOW_FOLLOWERS = 500
+import { Saves } from './saves.js'
+import { Snapshots } from './snapshots.js'
+import { bestSuccessor, statusOf } from './status.js'
 
 /** Compactions worth a write. */
 const MIN_COMPACTION_ENTRIES = 100
-
-export interface RaftDriverOptions {
-  readonly id: MemberId
-  readonly storage: LogStorage
-  readonly stateMachine: StateMachine
-  readonly transport: Transport
-  /** Given for the very first member of a cluster; ignored if the log is not empty. */
-  readonly bootstrap?: { readonly context: string }
-  /**
-   * The member stopped because it could not go on without risk: a write failed, apply threw, or the log is
-   * damaged. Nothing that is not on disk was acknowledged. Called once.
-   */
-  readonly onFatal: (error: Error) => void
-  /** Default 100. Heartbeats go out every tick; a follower campaigns after 10 to 20. */
-  readonly tickMs?: number
-  readonly electionTicks?: number
-  /** Default 1 MiB. A single larger entry still goes out whole. */
-  readonly maxMessageBytes?: number
-  readonly logEntriesForSlowFollowers?: number
-  /** Runs `fn` at the end of the turn. Default `setImmediate`. */
-  readonly defer?: (fn: () => void) => void
-  /** Replaced only by tests that break them on purpose. */
-  readonly rules?: Rules
-}
-
-interface PendingSave {
-  readonly ready: Ready
-  saved: boolean
-}
 
 /**
  * Runs a `RaftCore` with a clock, a disk, a network and a state machine.
@@ -72,20 +43,17 @@ export class RaftDriver {
   readonly #defer: (fn: () => void) => void
   readonly #reads: PendingReads
   readonly #listeners = new Set<(leadership: Leadership) => void>()
-  /** Writes under way, oldest first. */
-  readonly #saves: PendingSave[] = []
+  readonly #saves: Saves
+  readonly #snapshots: Snapshots
+  #installing = false
   readonly #changes = new PendingChanges()
   #leadership: Leadership = { isLeader: false, leaderId: undefined, term: 0 }
   #membership: Membership
   #appliedIndex: number
   #deferred = false
-  #staged: StagedState | undefined
-  #receivingSnapshot = false
-  #installing = false
   #compacting: Promise<void> | undefined
   #cancelTick: (() => void) | undefined
   #stopped = false
-  #idle: (() => void)[] = []
 
   /**
    * Loads the log and takes part from then on.
@@ -108,6 +76,11 @@ export class RaftDriver {
       retryTicks: Math.ceil(this.#electionTicks / 2),
       leaderlessTicks: this.#electionTicks,
     })
+    this.#saves = new Saves(options.storage, {
+      onSaved: () => this.#saved(),
+      onFailed: (error) => this.#failed('cannot write the raft log', error),
+    })
+    this.#snapshots = new Snapshots(options.storage, options.stateMachine)
     this.#appliedIndex = options.stateMachine.appliedIndex
     this.#core = new RaftCore({
       id: options.id,
@@ -169,27 +142,7 @@ export class RaftDriver {
   }
 
   status(): RaftStatus {
-    const core = this.#core
-    const followers = new Map(core.followers)
-    return {
-      id: core.id,
-      role: core.role,
-      isLeader: this.#isLeader(),
-      leaderId: core.leaderId,
-      term: core.term,
-      commitIndex: core.log.committed,
-      appliedIndex: this.#appliedIndex,
-      lastIndex: core.log.lastIndex,
-      startIndex: core.log.start,
-      members: core.membership.members.map(({ id, kind, context }) => ({
-        id,
-        kind,
-        context,
-        matchIndex: id === core.id ? core.log.stable : followers.get(id)?.match,
-        active: id === core.id ? true : followers.get(id)?.recentActive,
-      })),
-      removedIds: core.membership.removedIds,
-    }
+    return statusOf(this.#core, { appliedIndex: this.#appliedIndex, isLeader: this.#isLeader() })
   }
 
   /** Adds a member that receives the log but has no vote yet. Resolves once that is committed. */
@@ -218,32 +171,28 @@ export class RaftDriver {
    * timeout.
    */
   transferLeadership(id?: MemberId): Promise<void> {
-    const target = id ?? this.#bestSuccessor()
+    const target = id ?? bestSuccessor(this.#core)
+    if (target === undefined || this.#stopped) {
+      return Promise.reject(new NotLeaderError(this.#core.leaderId, 'there is no other voter to lead'))
+    }
+    const { term } = this.#core
+    try {
+      this.#core.transferLeadership(target)
+    } catch (error) {
+      return Promise.reject(asError(error))
+    }
+    this.#wake()
     return new Promise((resolve, reject) => {
-      if (target === undefined || this.#stopped) {
-        reject(new NotLeaderError(this.#core.leaderId, 'there is no other voter to lead'))
-        return
-      }
-      const { term } = this.#core
-      try {
-        this.#core.transferLeadership(target)
-      } catch (error) {
-        reject(asError(error))
-        return
-      }
-      const finish = (error?: Error) => {
+      const unsubscribe = this.onLeadershipChange((leadership) => {
+        if (leadership.term <= term || leadership.leaderId === undefined) return
         cancelTimer()
         unsubscribe()
-        if (error === undefined) resolve()
-        else reject(error)
-      }
-      const unsubscribe = this.onLeadershipChange((leadership) => {
-        if (leadership.term > term && leadership.leaderId !== undefined) finish()
+        resolve()
       })
-      const cancelTimer = this.#env.after(this.#electionTicks * 2 * this.#tickMs, () =>
-        finish(new NotLeaderError(this.#core.leaderId, `${target} did not take over`)),
-      )
-      this.#wake()
+      const cancelTimer = this.#env.after(this.#electionTicks * 2 * this.#tickMs, () => {
+        unsubscribe()
+        reject(new NotLeaderError(this.#core.leaderId, `${target} did not take over`))
+      })
     })
   }
 
@@ -260,8 +209,7 @@ export class RaftDriver {
     if (snapshot === undefined) return Promise.resolve()
     this.#compacting = this.#options.storage.compact(snapshot).then(
       () => (this.#compacting = undefined),
-      (error: unknown) =>
-        this.#fatal(new Error(`cannot compact the raft log: ${asError(error).message}`, { cause: error })),
+      (error: unknown) => this.#failed('cannot compact the raft log', error),
     )
     return this.#compacting
   }
@@ -269,9 +217,7 @@ export class RaftDriver {
   /** Stops taking part; resolves when the disk is quiet. What was proposed and not applied is unknown. */
   async stop(): Promise<void> {
     this.#halt(new Error('this raft member was stopped'))
-    if (this.#saves.some((save) => !save.saved)) {
-      await new Promise<void>((resolve) => this.#idle.push(resolve))
-    }
+    await this.#saves.idle()
     await this.#compacting
   }
 
@@ -292,27 +238,18 @@ export class RaftDriver {
    */
   async receiveSnapshot(message: MessageOf<'snapshot'>, content: AsyncIterable<Uint8Array>): Promise<void> {
     if (this.#stopped) throw new Error('this raft member is stopped')
-    if (this.#receivingSnapshot || this.#installing) throw new Error('a snapshot is being received already')
     const isUseful = message.term >= this.#core.term && message.snapshot.index > this.#core.log.committed
     if (!isUseful) {
       this.receive([message])
       return
     }
-    this.#receivingSnapshot = true
-    try {
-      this.#staged = await this.#options.stateMachine.restore(message.snapshot, content)
-    } finally {
-      this.#receivingSnapshot = false
-    }
+    if (this.#installing) throw new Error('a snapshot is being installed')
+    await this.#snapshots.receive(message, content)
     if (!this.#stopped) {
       this.#guard(() => this.#core.step(message))
       this.#process()
     }
-    // The log may have caught up meanwhile.
-    if (!this.#installing) {
-      this.#staged.discard()
-      this.#staged = undefined
-    }
+    if (!this.#installing) this.#snapshots.discardUnused()
   }
 
   /** The transport could not deliver messages to `id`. */
@@ -363,9 +300,7 @@ export class RaftDriver {
       void this.#install(ready, ready.snapshot)
       return
     }
-    const save: PendingSave = { ready, saved: !ready.mustPersist }
-    this.#saves.push(save)
-    if (ready.mustPersist) this.#save(save)
+    this.#saves.add(ready)
     this.#afterSaves()
     // A leader that was deposed says so before it applies what others wrote.
     if (this.#leadership.isLeader && !this.#isLeader()) this.#updateLeadership()
@@ -373,38 +308,22 @@ export class RaftDriver {
     this.#updateLeadership()
   }
 
-  #save(save: PendingSave): void {
-    const { hardState, entries } = save.ready
-    this.#options.storage.save({ hardState, entries }).then(
-      () => {
-        save.saved = true
-        if (this.#stopped) {
-          this.#settleIdle()
-          return
-        }
-        this.#guard(() => this.#afterSaves())
-        this.#process()
-      },
-      (error: unknown) => {
-        save.saved = true
-        this.#settleIdle()
-        this.#fatal(new Error(`cannot write the raft log: ${asError(error).message}`, { cause: error }))
-      },
-    )
+  #saved(): void {
+    if (this.#stopped) return
+    this.#guard(() => this.#afterSaves())
+    this.#process()
   }
 
   /** Reports finished writes to the core in their order. */
   #afterSaves(): void {
-    for (let save = this.#saves[0]; save?.saved === true && !this.#stopped; save = this.#saves[0]) {
-      this.#saves.shift()
-      this.#send(save.ready.messagesAfterPersist)
-      this.#core.advance(save.ready)
+    for (let ready = this.#takeSaved(); ready !== undefined; ready = this.#takeSaved()) {
+      this.#send(ready.messagesAfterPersist)
+      this.#core.advance(ready)
     }
   }
 
-  #settleIdle(): void {
-    if (this.#saves.some((save) => !save.saved)) return
-    for (const resolve of this.#idle.splice(0)) resolve()
+  #takeSaved(): Ready | undefined {
+    return this.#stopped ? undefined : this.#saves.takeDone()
   }
 
   #apply(ready: Ready): void {
@@ -428,21 +347,13 @@ export class RaftDriver {
   }
 
   /** Until the state machine holds the snapshot, nothing else is written, sent or applied. */
-  async #install(ready: Ready, snapshot: NonNullable<Ready['snapshot']>): Promise<void> {
-    const { storage } = this.#options
-    const staged = this.#staged
-    this.#staged = undefined
+  async #install(ready: Ready, snapshot: SnapshotMetadata): Promise<void> {
     this.#installing = true
     try {
-      if (staged === undefined) throw new Error('there is no content for it')
-      await storage.stageSnapshot(snapshot)
-      await staged.install()
-      await storage.save({ hardState: ready.hardState, snapshot, entries: ready.entries })
+      await this.#snapshots.install(ready, snapshot)
     } catch (error) {
       this.#installing = false
-      this.#fatal(
-        new Error(`cannot install snapshot ${snapshot.index}: ${asError(error).message}`, { cause: error }),
-      )
+      this.#failed(`cannot install snapshot ${snapshot.index}`, error)
       return
     }
     this.#installing = false
@@ -450,7 +361,7 @@ export class RaftDriver {
     this.#appliedIndex = snapshot.index
     this.#guard(() => {
       this.#membershipChanged()
-      this.#saves.push({ ready, saved: true })
+      this.#saves.addDone(ready)
       this.#afterSaves()
       this.#apply(ready)
       this.#updateLeadership()
@@ -533,16 +444,6 @@ export class RaftDriver {
     this.#options.transport.updateMembers(this.#membership)
   }
 
-  #bestSuccessor(): MemberId | undefined {
-    const followers = new Map(this.#core.followers)
-    const candidates = this.#core.membership.members.filter(mayLead).flatMap(({ id }) => {
-      const follower = followers.get(id)
-      return follower === undefined ? [] : [{ id, score: follower.recentActive ? follower.match : -1 }]
-    })
-    candidates.sort((a, b) => b.score - a.score)
-    return candidates[0]?.id
-  }
-
   // ---- The end
 
   /** A broken invariant or a failed apply ends the member instead of spreading. */
@@ -552,6 +453,10 @@ export class RaftDriver {
     } catch (error) {
       this.#fatal(asError(error))
     }
+  }
+
+  #failed(what: string, error: unknown): void {
+    this.#fatal(new Error(`${what}: ${asError(error).message}`, { cause: error }))
   }
 
   #fatal(error: Error): void {

@@ -10,7 +10,8 @@ export {
   type MessageOf,
   type SnapshotMetadata,
 } from './core/index.js'
-export { LOG_ENTRIES_FOR_SLOW_FOLLOWERS, RaftDriver, type RaftDriverOptions } from './driver.js'
+export { LOG_ENTRIES_FOR_SLOW_FOLLOWERS, type RaftDriverOptions } from './driver-options.js'
+export { RaftDriver } from './driver.js'
 export {
   noTransport,
   type MemberStatus,

@@ -1,8 +1,8 @@
 import { Ballot } from './ballot.js'
-import { Leader, maySendBeforePersist, type LeaderContext } from './leader.js'
+import { answerAppend } from './follower.js'
+import { Leader, type LeaderContext } from './leader.js'
 import { RaftLog } from './log.js'
 import {
-  checkChange,
   decodeChange,
   encodeChange,
   findMember,
@@ -12,52 +12,23 @@ import {
   type Membership,
   type MembershipChange,
 } from './membership.js'
+import type { CoreOptions } from './options.js'
+import { Outbox } from './outbox.js'
 import { raftRules, type Rules } from './rules.js'
+import { Timers } from './timers.js'
+import { answerToPast, grantsVote, isFromLeader } from './voting.js'
 import {
   InvariantError,
-  MembershipError,
   NotLeaderError,
   type Entry,
-  type HardState,
   type MemberId,
   type Message,
   type MessageBody,
   type MessageOf,
   type RaftRole,
-  type ReadState,
   type Ready,
   type SnapshotMetadata,
 } from './types.js'
-
-/** What a member remembers when it starts. */
-export interface CoreState {
-  readonly hardState: HardState
-  readonly snapshot: SnapshotMetadata
-  readonly entries: readonly Entry[]
-  /** Last index that the state machine holds. */
-  readonly appliedIndex: number
-}
-
-export interface CoreOptions {
-  readonly id: MemberId
-  readonly state: CoreState
-  /** Uniform in [0, bound). */
-  readonly randomInt: (bound: number) => number
-  /** A follower campaigns after this many silent ticks, up to twice as many. Default 10. */
-  readonly electionTicks?: number
-  /** Default 1. */
-  readonly heartbeatTicks?: number
-  readonly maxMessageBytes?: number
-  readonly maxInflightMessages?: number
-  readonly maxInflightBytes?: number
-  /** Entries per `ready()` to apply, so that a long replay leaves the event loop room. Default 512. */
-  readonly maxApplyEntries?: number
-  /** Replaced only by tests that break them on purpose. */
-  readonly rules?: Rules
-}
-
-/** How far a learner may be behind and still be promoted. */
-const LEARNER_LAG_ENTRIES = 1000
 
 const EMPTY = new Uint8Array(0)
 
@@ -69,10 +40,8 @@ const EMPTY = new Uint8Array(0)
 export class RaftCore {
   readonly id: MemberId
   readonly #rules: Rules
-  readonly #randomInt: (bound: number) => number
-  readonly #electionTicks: number
-  readonly #heartbeatTicks: number
-  readonly #maxApplyEntries: number
+  readonly #timers: Timers
+  readonly #outbox: Outbox
   readonly #limits: LeaderContext['limits']
   readonly #log: RaftLog
   readonly #members: MembershipHistory
@@ -84,26 +53,13 @@ export class RaftCore {
   #leader: Leader | undefined
   /** Of the election under way, own vote included. */
   #ballot = new Ballot()
-  #electionElapsed = 0
-  #heartbeatElapsed = 0
-  #electionTimeout = 0
-
-  #takenTerm: number
-  #takenVote: MemberId | undefined
-  #snapshot: SnapshotMetadata | undefined
-  #messages: Message[] = []
-  #messagesAfterPersist: Message[] = []
-  #readStates: ReadState[] = []
 
   /** @throws {InvariantError} if the state does not fit together. */
   constructor(options: CoreOptions) {
     const { hardState, snapshot, entries, appliedIndex } = options.state
     this.id = options.id
     this.#rules = options.rules ?? raftRules
-    this.#randomInt = options.randomInt
-    this.#electionTicks = options.electionTicks ?? 10
-    this.#heartbeatTicks = options.heartbeatTicks ?? 1
-    this.#maxApplyEntries = options.maxApplyEntries ?? 512
+    this.#timers = new Timers(options.electionTicks ?? 10, options.heartbeatTicks ?? 1, options.randomInt)
     this.#limits = {
       maxMessageBytes: options.maxMessageBytes ?? 1024 * 1024,
       maxInflightMessages: options.maxInflightMessages ?? 64,
@@ -113,10 +69,8 @@ export class RaftCore {
     this.#members = new MembershipHistory(snapshot)
     this.#term = Math.max(hardState.term, this.#log.lastTerm)
     this.#votedFor = hardState.term === this.#term ? hardState.votedFor : undefined
-    this.#takenTerm = hardState.term
-    this.#takenVote = hardState.votedFor
+    this.#outbox = new Outbox(this.#log, hardState, options.maxApplyEntries ?? 512)
     this.#applyMembership(snapshot.index)
-    this.#resetElectionTimer()
     // Nobody else can be leader, so there is nobody to wait for.
     if (this.#isOnlyVoter()) this.#campaign(false)
   }
@@ -161,25 +115,22 @@ export class RaftCore {
 
   /** The clock moved by one tick. */
   tick(): void {
-    this.#electionElapsed++
+    const timers = this.#timers
+    timers.tick()
     const leader = this.#leader
     if (leader === undefined) {
-      if (this.#electionElapsed >= this.#electionTimeout && this.#mayCampaign()) this.#campaign(true)
+      if (timers.isElectionDue && this.#mayCampaign()) this.#campaign(true)
       return
     }
-    this.#heartbeatElapsed++
-    if (this.#electionElapsed >= this.#electionTicks) {
-      this.#electionElapsed = 0
+    if (!timers.isLeaseFresh) {
+      timers.renewLease()
       leader.abortTransfer()
       if (!leader.checkQuorum()) {
         this.#becomeFollower(this.#term, undefined)
         return
       }
     }
-    if (this.#heartbeatElapsed >= this.#heartbeatTicks) {
-      this.#heartbeatElapsed = 0
-      leader.heartbeat()
-    }
+    if (timers.takeHeartbeat()) leader.heartbeat()
   }
 
   /**
@@ -198,16 +149,7 @@ export class RaftCore {
    */
   proposeMembership(change: MembershipChange): number {
     const leader = this.#requireLeader()
-    if (leader.pendingMembershipIndex > this.#log.committed) {
-      throw new MembershipError('another change of members is under way')
-    }
-    checkChange(this.membership, change)
-    if (change.type === 'promote') {
-      const progress = leader.followers().find(([id]) => id === change.id)?.[1]
-      if (progress === undefined || progress.match + LEARNER_LAG_ENTRIES < this.#log.lastIndex) {
-        throw new MembershipError(`${change.id} has not caught up with the log yet`)
-      }
-    }
+    leader.checkMayChange(change)
     const index = this.#append('membership', encodeChange(change))
     leader.pendingMembershipIndex = index
     return index
@@ -236,7 +178,7 @@ export class RaftCore {
   transferLeadership(id: MemberId): void {
     if (this.#leader === undefined) throw new NotLeaderError(this.#leaderId)
     if (id === this.id) return
-    this.#electionElapsed = 0
+    this.#timers.renewLease()
     this.#leader.startTransfer(id)
   }
 
@@ -261,7 +203,11 @@ export class RaftCore {
   step(message: Message): void {
     if (message.to !== this.id) throw new InvariantError(`message for ${message.to} came to ${this.id}`)
     if (message.term > this.#term && !this.#onHigherTerm(message)) return
-    if (message.term < this.#term && !this.#onLowerTerm(message)) return
+    if (message.term < this.#term) {
+      const answer = answerToPast(message)
+      if (answer !== undefined) this.#send(message.from, answer)
+      return
+    }
     this.#handle(message)
   }
 
@@ -270,36 +216,8 @@ export class RaftCore {
   /** What there is to do, or undefined. See `Ready` for the order of things. */
   ready(): Ready | undefined {
     this.#leader?.flush()
-    if (this.#leader !== undefined) this.#readStates.push(...this.#leader.takeReadStates())
-    const entries = this.#log.takeUnsaved()
-    const committedEntries = this.#log.takeCommitted(this.#maxApplyEntries)
-    const voteChanged = this.#term !== this.#takenTerm || this.#votedFor !== this.#takenVote
-    const mustPersist = voteChanged || entries.length > 0 || this.#snapshot !== undefined
-    const idle =
-      !mustPersist &&
-      committedEntries.length === 0 &&
-      this.#messages.length === 0 &&
-      this.#messagesAfterPersist.length === 0 &&
-      this.#readStates.length === 0
-    if (idle) return undefined
-    const ready: Ready = {
-      mustPersist,
-      hardState: { term: this.#term, votedFor: this.#votedFor, commit: this.#log.committed },
-      snapshot: this.#snapshot,
-      entries,
-      messages: this.#messages,
-      messagesAfterPersist: this.#messagesAfterPersist,
-      committedEntries,
-      readStates: this.#readStates,
-      logEpoch: this.#log.epoch,
-    }
-    this.#takenTerm = this.#term
-    this.#takenVote = this.#votedFor
-    this.#snapshot = undefined
-    this.#messages = []
-    this.#messagesAfterPersist = []
-    this.#readStates = []
-    return ready
+    if (this.#leader !== undefined) this.#outbox.answerReads(this.#leader.takeReadStates())
+    return this.#outbox.take({ term: this.#term, votedFor: this.#votedFor, commit: this.#log.committed })
   }
 
   /** The writes of `ready`, and of all before it, are on disk. */
@@ -320,34 +238,14 @@ export class RaftCore {
   #onHigherTerm(message: Message): boolean {
     if (message.type === 'vote' || message.type === 'preVote') {
       // Whoever hears from a leader does not help to depose it, unless the leader itself asked for it.
-      const inLease = this.#leaderId !== undefined && this.#electionElapsed < this.#electionTicks
+      const inLease = this.#leaderId !== undefined && this.#timers.isLeaseFresh
       if (inLease && !message.force) return false
     }
     // A pre-vote asks and answers about a term that does not exist yet.
     if (message.type === 'preVote') return true
     if (message.type === 'preVoteReply' && message.granted) return true
-    const fromLeader =
-      message.type === 'append' || message.type === 'heartbeat' || message.type === 'snapshot'
-    this.#becomeFollower(message.term, fromLeader ? message.from : undefined)
+    this.#becomeFollower(message.term, isFromLeader(message) ? message.from : undefined)
     return true
-  }
-
-  /** Returns false if the message is to be ignored. */
-  #onLowerTerm(message: Message): boolean {
-    switch (message.type) {
-      case 'append':
-      case 'heartbeat':
-      case 'snapshot':
-        // A leader that was left behind, or a member whose term ran ahead while it was cut off: the answer
-        // carries the newer term, on which that leader steps down and an election makes them meet.
-        this.#send(message.from, { type: 'appendReply', refused: false, index: 0 })
-        return false
-      case 'preVote':
-        this.#send(message.from, { type: 'preVoteReply', granted: false })
-        return false
-      default:
-        return false
-    }
   }
 
   #becomeFollower(term: number, leaderId: MemberId | undefined): void {
@@ -359,20 +257,14 @@ export class RaftCore {
     this.#leader = undefined
     this.#leaderId = leaderId
     this.#ballot = new Ballot()
-    this.#resetElectionTimer()
-  }
-
-  #resetElectionTimer(): void {
-    this.#electionElapsed = 0
-    this.#heartbeatElapsed = 0
-    this.#electionTimeout = this.#electionTicks + this.#randomInt(this.#electionTicks)
+    this.#timers.reset()
   }
 
   // ---- Elections
 
   #mayCampaign(): boolean {
     const self = findMember(this.membership, this.id)
-    return self !== undefined && mayLead(self) && this.#snapshot === undefined
+    return self !== undefined && mayLead(self) && !this.#outbox.hasSnapshot
   }
 
   #isOnlyVoter(): boolean {
@@ -385,7 +277,7 @@ export class RaftCore {
     this.#leader = undefined
     this.#leaderId = undefined
     this.#ballot = new Ballot()
-    this.#resetElectionTimer()
+    this.#timers.reset()
     if (preVote && !this.#isOnlyVoter()) {
       this.#role = 'preCandidate'
       this.#requestVotes('preVote', this.#term + 1, force)
@@ -422,7 +314,7 @@ export class RaftCore {
     this.#role = 'leader'
     this.#leaderId = this.id
     this.#ballot = new Ballot()
-    this.#resetElectionTimer()
+    this.#timers.reset()
     const context: LeaderContext = {
       id: this.id,
       term: this.#term,
@@ -438,18 +330,22 @@ export class RaftCore {
 
   #onVoteRequest(message: MessageOf<'vote' | 'preVote'>): void {
     const isPreVote = message.type === 'preVote'
-    const reply = isPreVote ? 'preVoteReply' : 'voteReply'
-    const free = isPreVote
-      ? message.term > this.#term
-      : this.#rules.mayVote(this.#votedFor, this.#leaderId, message.from)
-    if (!free || !this.#log.isUpToDate(message.lastIndex, message.lastTerm)) {
-      this.#send(message.from, { type: reply, granted: false })
-      return
-    }
-    this.#send(message.from, { type: reply, granted: true }, message.term)
-    if (isPreVote) return
+    const type = isPreVote ? 'preVoteReply' : 'voteReply'
+    const granted = grantsVote(
+      {
+        term: this.#term,
+        votedFor: this.#votedFor,
+        leaderId: this.#leaderId,
+        log: this.#log,
+        rules: this.#rules,
+      },
+      message,
+    )
+    // The answer to a pre-vote is about the term that it asks for.
+    this.#send(message.from, { type, granted }, granted ? message.term : this.#term)
+    if (!granted || isPreVote) return
     this.#votedFor = message.from
-    this.#electionElapsed = 0
+    this.#timers.renewLease()
   }
 
   // ---- Messages of the current term (or pre-votes for the next)
@@ -496,7 +392,7 @@ export class RaftCore {
         this.#leader?.read(message.from, message.context)
         return
       case 'readIndexReply':
-        this.#readStates.push({ context: message.context, index: message.index })
+        this.#outbox.answerReads([{ context: message.context, index: message.index }])
         return
       default:
         message satisfies never
@@ -509,25 +405,13 @@ export class RaftCore {
     }
     if (this.#role !== 'follower') this.#becomeFollower(this.#term, leaderId)
     this.#leaderId = leaderId
-    this.#electionElapsed = 0
+    this.#timers.renewLease()
   }
 
   #onAppend(message: MessageOf<'append'>): void {
-    const { from, prevIndex, prevTerm, entries } = message
-    if (prevIndex < this.#log.committed) {
-      // What is committed is the same everywhere, so the leader may go on from there.
-      this.#send(from, { type: 'appendReply', refused: false, index: this.#log.committed })
-      return
-    }
-    const lastIndex = this.#log.tryAppend(prevIndex, prevTerm, entries)
-    if (lastIndex === undefined) {
-      const hint = this.#log.findAtMost(prevIndex, prevTerm)
-      const hints = { hintIndex: hint.index, hintTerm: hint.term }
-      this.#send(from, { type: 'appendReply', refused: true, index: prevIndex, ...hints })
-      return
-    }
-    this.#commitTo(Math.min(message.commit, lastIndex))
-    this.#send(from, { type: 'appendReply', refused: false, index: lastIndex })
+    const { reply, commit } = answerAppend(this.#log, message)
+    this.#commitTo(commit)
+    this.#send(message.from, reply)
   }
 
   #onSnapshot(message: MessageOf<'snapshot'>): void {
@@ -538,7 +422,7 @@ export class RaftCore {
       } else {
         this.#log.restore(snapshot)
         this.#members.reset(snapshot)
-        this.#snapshot = snapshot
+        this.#outbox.install(snapshot)
       }
     }
     this.#send(from, { type: 'appendReply', refused: false, index: this.#log.committed })
@@ -594,8 +478,6 @@ export class RaftCore {
   }
 
   #send(to: MemberId, body: MessageBody, term = this.#term): void {
-    const message: Message = { from: this.id, to, term, ...body }
-    if (maySendBeforePersist(message)) this.#messages.push(message)
-    else this.#messagesAfterPersist.push(message)
+    this.#outbox.send({ from: this.id, to, term, ...body })
   }
 }

@@ -1,4 +1,5 @@
-export { RaftCore, type CoreOptions, type CoreState } from './core.js'
+export { RaftCore } from './core.js'
+export type { CoreOptions, CoreState } from './options.js'
 export {
   emptyMembership,
   encodeChange,

@@ -1,15 +1,26 @@
 import type { RaftLog } from './log.js'
-import { findMember, mayLead, quorumOf, voterIds, type MembershipHistory } from './membership.js'
+import {
+  checkChange,
+  findMember,
+  mayLead,
+  quorumOf,
+  voterIds,
+  type MembershipChange,
+  type MembershipHistory,
+} from './membership.js'
 import { Progress, type FlowLimits } from './progress.js'
 import type { Rules } from './rules.js'
 import {
+  MembershipError,
   NotLeaderError,
   type MemberId,
-  type Message,
   type MessageBody,
   type MessageOf,
   type ReadState,
 } from './types.js'
+
+/** How far a learner may be behind and still be promoted. */
+const LEARNER_LAG_ENTRIES = 1000
 
 /** What a leader uses of its member. */
 export interface LeaderContext {
@@ -72,6 +83,24 @@ export class Leader {
     }
     if (this.#transferee !== undefined && !this.#progress.has(this.#transferee)) this.#transferee = undefined
     this.#confirmReads()
+  }
+
+  /** @throws {MembershipError} if the change may not be made now, or makes no sense. */
+  checkMayChange(change: MembershipChange): void {
+    const { members, log } = this.#ctx
+    if (this.pendingMembershipIndex > log.committed) {
+      throw new MembershipError('another change of members is under way')
+    }
+    checkChange(members.current, change)
+    if (change.type !== 'promote') return
+    const progress = this.#progress.get(change.id)
+    // While the log is short, one that never answered would seem to have caught up.
+    if (progress === undefined || progress.match === 0 || !progress.recentActive) {
+      throw new MembershipError(`${change.id} does not answer yet`)
+    }
+    if (progress.match + LEARNER_LAG_ENTRIES < log.lastIndex) {
+      throw new MembershipError(`${change.id} has not caught up with the log yet`)
+    }
   }
 
   /** The highest index that a majority of voters has on disk and that may be committed by counting. */
@@ -257,28 +286,5 @@ export class Leader {
       if (match !== undefined && (best === undefined || match > best.match)) best = { id, match }
     }
     if (best !== undefined) this.#ctx.send(best.id, { type: 'timeoutNow' })
-  }
-}
-
-/** Messages whose content rests on nothing that this message's turn still has to write. */
-export function maySendBeforePersist(message: Message): boolean {
-  switch (message.type) {
-    case 'append':
-    case 'heartbeat':
-    case 'heartbeatReply':
-    case 'snapshot':
-    case 'timeoutNow':
-    case 'readIndex':
-    case 'readIndexReply':
-    case 'preVote':
-    case 'preVoteReply':
-      return true
-    // A vote asked for with a log that is then lost could be answered by voters who trusted that log.
-    case 'vote':
-    case 'voteReply':
-    case 'appendReply':
-      return false
-    default:
-      return message satisfies never
   }
 }

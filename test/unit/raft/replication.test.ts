@@ -314,13 +314,32 @@ test('members: senseless changes are refused', () => {
   assert.throws(propose({ type: 'add', member: learner('b') }), /was removed/)
 })
 
+test('members: a learner that never answered is not promoted, however short the log', () => {
+  const net = CoreNetwork.of('a')
+  net.core('a').proposeMembership({ type: 'add', member: learner('b') })
+  net.settle()
+  const promote = () => net.core('a').proposeMembership({ type: 'promote', id: 'b' })
+  assert.throws(promote, /does not answer/)
+  net.add(coreOf('b', []))
+  net.tick('a', 2)
+  // It has answered, but not lately.
+  net.isolate('b')
+  net.tick('a', 20)
+  assert.throws(promote, /does not answer/)
+  net.heal()
+  net.tick('a')
+  promote()
+})
+
 test('members: a learner that lags far behind is not promoted', () => {
   const net = CoreNetwork.of('a')
   for (let i = 0; i < 1200; i++) net.core('a').propose(Buffer.from('x'))
   net.settle()
   net.core('a').proposeMembership({ type: 'add', member: learner('b') })
   net.settle()
-  assert.throws(() => net.core('a').proposeMembership({ type: 'promote', id: 'b' }), /not caught up/)
+  const a = net.core('a')
+  a.step({ from: 'b', to: 'a', term: a.term, type: 'appendReply', refused: false, index: 1 })
+  assert.throws(() => a.proposeMembership({ type: 'promote', id: 'b' }), /not caught up/)
 })
 
 test('members: a leader that removes itself commits that by the others and names a successor', () => {
