@@ -24,11 +24,13 @@ export interface RaftMembers {
 }
 
 /**
- * Refuses a write that was made from an older version of the object. Docker checks this last.
+ * Refuses a write that was made from an older version of the spec. Docker checks this last, and refuses also
+ * what only the managers' own writes have overtaken.
  * @throws {SwarmError} Unknown, which clients see as HTTP 500; they match on the text.
  */
 export function checkVersion(object: Meta, version: number): void {
-  if (object.version !== version) throw clusterError('Unknown', 'update out of sequence')
+  const isSameSpec = object.version === version || object.sameSpecVersions?.includes(version) === true
+  if (!isSameSpec) throw clusterError('Unknown', 'update out of sequence')
 }
 
 /** Members by what the store says; whether they can be reached it cannot tell. */

@@ -26,6 +26,11 @@ export interface Meta {
   readonly id: string
   /** Index of the log entry that wrote this version. Users see it as `Version.Index`. */
   readonly version: number
+  /**
+   * Nodes, services and the cluster: the newest versions before this one that have the same spec. Who read
+   * one of them may still replace the spec: what the managers themselves write makes no user's update stale.
+   */
+  readonly sameSpecVersions?: readonly number[]
   readonly createdAtMs: number
   readonly updatedAtMs: number
 }

@@ -26,11 +26,14 @@ export interface CreateSharingTask {
 }
 
 /** An object before the log has given it a version. */
-export type NewObject<T> = Omit<T, 'version'>
+export type NewObject<T> = Omit<T, 'version' | 'sameSpecVersions'>
+
+/** What each write sets by itself. */
+type Stamps = 'id' | 'version' | 'sameSpecVersions' | 'createdAtMs' | 'updatedAtMs'
 
 /** Fields to change; `undefined` removes an optional one. */
 export type Patch<T> = {
-  readonly [F in Exclude<keyof T, 'id' | 'version' | 'createdAtMs' | 'updatedAtMs'>]?: T[F] | undefined
+  readonly [F in Exclude<keyof T, Stamps>]?: T[F] | undefined
 }
 
 /** Entries are JSON: as fast as any binary format here, and readable in a debugger. */

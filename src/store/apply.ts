@@ -3,6 +3,10 @@ import type { Meta, TableName, Tables, Task } from '../model/objects.js'
 import type { Action } from './action.js'
 import type { TableSet } from './schema.js'
 
+/** Tables whose objects users update by version, and managers write as well. */
+const specIsVersioned: ReadonlySet<TableName> = new Set<TableName>(['clusters', 'nodes', 'services'])
+const keptVersions = 16
+
 /** One object before and after. `before` is absent for what was created, `after` for what was removed. */
 export type Change = { [K in TableName]: TableChange<K> }[TableName]
 
@@ -37,6 +41,9 @@ export function evaluate(tables: TableSet, index: number, action: Action): Chang
         ...before,
         ...action.set,
         version: index,
+        ...(specIsVersioned.has(action.table) && {
+          sameSpecVersions: 'spec' in action.set ? [] : sameSpecVersions(before, index),
+        }),
         updatedAtMs: action.updatedAtMs,
       }
       for (const field of action.unset) delete after[field]
@@ -61,6 +68,11 @@ export function put(tables: TableSet, table: TableName, id: string, object: Meta
 
 export function singular(table: TableName): string {
   return table.slice(0, -1)
+}
+
+/** Versions that one entry makes on its way are seen by nobody. */
+function sameSpecVersions({ version, sameSpecVersions: earlier = [] }: Meta, index: number) {
+  return version === index ? earlier : [...earlier, version].slice(-keptVersions)
 }
 
 function created(tables: TableSet, table: TableName, object: Meta): Change {

@@ -73,7 +73,7 @@ test('workers join, work, leave, are removed and come back', { skip: needs('cli'
   })
 
   await t.test('tasks run on the workers, and move when one leaves', async () => {
-    await eventually('the update', () => one.docker.ok('node update --availability active node-3'))
+    await one.docker.ok('node update --availability active node-3')
     await one.docker.ok('service create -d --name web --replicas 6 busybox sleep 100000')
     const spread = async () => {
       const out = await one.docker.ok(

@@ -34,6 +34,32 @@ test('an update replaces the spec, whatever the case of its words', async () => 
   assert.deepEqual(f.get('nodes', 'n1').spec, { Labels: {}, Role: 'worker', Availability: 'drain' })
 })
 
+test('what the managers write of a node makes no update of a user stale', async () => {
+  const f = new Fixture()
+  const read = await f.addNode('n1')
+  const managersWrite = (state: 'ready' | 'down') =>
+    f.write((tx) => tx.update('nodes', 'n1', { status: { state, message: '', addr: '' } }))
+  const update = (version: number, Availability: string) =>
+    f.control.updateNode({ id: 'n1', version, spec: { Role: 'worker', Availability } })
+  const refused = (version: number) =>
+    assertRpcFails(update(version, 'active'), 'Unknown', 'update out of sequence')
+
+  await f.addNode('n2')
+  await managersWrite('down')
+  await managersWrite('ready')
+  const { version } = f.get('nodes', 'n1')
+  assert.ok(version > read.version)
+  await refused(version + 1)
+  // Another object was written then, never this one.
+  await refused(read.version + 1)
+  await update(read.version, 'drain')
+  assert.equal(f.get('nodes', 'n1').spec.Availability, 'drain')
+  // Both were read before the spec changed.
+  await refused(read.version)
+  await refused(version)
+  await update(f.get('nodes', 'n1').version, 'pause')
+})
+
 test('demotion must leave a working raft', async () => {
   const members = new Set(['m1', 'm2'])
   let canRemove = false
