@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'node:test'
 import { TestCluster } from '../lib/cluster.js'
@@ -12,7 +9,7 @@ import { needs } from '../lib/needs.js'
 const skepPath = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
 function sim(...args: string[]): DaemonProcess {
-  return new DaemonProcess('skep sim', process.execPath, [skepPath, 'sim', ...args])
+  return new DaemonProcess('skep sim', process.execPath, [skepPath, 'sim', ...args], process.env, 'pipe')
 }
 
 function eventsOf(sim: DaemonProcess): readonly { event: string; nodes: unknown; action?: string }[] {
@@ -24,34 +21,25 @@ function eventsOf(sim: DaemonProcess): readonly { event: string; nodes: unknown;
 }
 
 test('a crowd of 50 workers in one process', { skip: needs('cli') }, async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'skep-sim-'))
   const cluster = await TestCluster.start(1)
-  t.after(async () => {
-    await cluster.stop()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  t.after(() => cluster.stop())
   await cluster.init()
   const { docker, clusterAddr } = cluster.node(1)
   // Tasks are for the crowd alone.
-  await eventually('node-1 to be there', async () =>
-    (await cluster.list()).includes('node-1 ready active leader'),
-  )
   await docker.ok('node update --availability drain node-1')
-  await docker.ok('service create -d --name web --replicas 200 busybox sleep 1000000')
-  const chaos = join(folder, 'chaos.json')
-  writeFileSync(
-    chaos,
-    JSON.stringify([
-      { atMs: 4000, action: 'crash', nodes: 4 },
-      { atMs: 4000, action: 'disconnect', nodes: ['sim-7', 'sim-8'] },
-      { atMs: 14_000, action: 'return', nodes: 50 },
-    ]),
-  )
-  const flags = `--nodes 50 --label zone=a --cpus 2 --memory 4g --seed 7 --format json --manager ${clusterAddr}`
+  const flags = `--nodes 50 --label zone=a --cpus 2 --memory 4g --seed 7 --format json --chaos - --manager ${clusterAddr}`
   const token = await cluster.token('worker')
-  const crowd = sim(...flags.split(' '), '--join-token', token, '--chaos', chaos)
+  const crowd = sim(...flags.split(' '), '--join-token', token)
   t.after(() => crowd.signal('SIGKILL'))
 
+  /** Makes something happen to nodes; resolves with their names when it has. */
+  const befall = async (action: string, nodes: number | readonly string[]) => {
+    const before = eventsOf(crowd).length
+    crowd.child.stdin?.write(`${JSON.stringify({ action, nodes })}\n`)
+    const event = await eventually(`the ${action}`, () => eventsOf(crowd)[before])
+    assert.equal(event.action, action)
+    return event.nodes as readonly string[]
+  }
   /** Names of the nodes that run the tasks, one for each task. */
   const running = async () => {
     const out = await docker.ok(
@@ -62,10 +50,10 @@ test('a crowd of 50 workers in one process', { skip: needs('cli') }, async (t) =
       .filter((line) => line.includes('/Running'))
       .map((line) => line.split('/')[0] ?? '')
   }
-  const chaosNodes = (action: string) =>
-    eventsOf(crowd)
-      .filter((event) => event.action === action)
-      .flatMap(({ nodes }) => nodes as string[])
+  const namesOf = async (state: string) =>
+    (await cluster.list()).filter((line) => line.includes(` ${state} `)).map((line) => line.split(' ')[0])
+
+  let gone: readonly string[] = []
 
   await t.test('all join, with what the flags say', async () => {
     await eventually(
@@ -74,7 +62,7 @@ test('a crowd of 50 workers in one process', { skip: needs('cli') }, async (t) =
         crowd.assertRunning()
         return eventsOf(crowd).some(({ event }) => event === 'joined')
       },
-      60_000,
+      120_000,
     )
     const list = await cluster.list()
     assert.equal(list.filter((line) => /^sim-\d+ ready active$/.test(line)).length, 50)
@@ -87,25 +75,41 @@ test('a crowd of 50 workers in one process', { skip: needs('cli') }, async (t) =
   })
 
   await t.test('tasks leave the nodes that crash or vanish', async () => {
-    await eventually('chaos', () => chaosNodes('disconnect').length > 0, 30_000)
-    const gone = [...chaosNodes('crash'), ...chaosNodes('disconnect')]
-    assert.equal(chaosNodes('crash').length, 4)
-    await eventually('200 tasks on the other nodes', async () => {
-      const nodes = await running()
-      return nodes.length === 200 && nodes.every((node) => !gone.includes(node))
-    })
-    const down = (await cluster.list()).filter((line) => line.includes(' down '))
-    assert.deepEqual(new Set(down.map((line) => line.split(' ')[0])), new Set(gone))
+    await docker.ok('service create -d --name web --replicas 200 busybox sleep 1000000')
+    await eventually(
+      'four tasks on each node',
+      async () => {
+        const nodes = await running()
+        return nodes.length === 200 && new Set(nodes).size === 50
+      },
+      60_000,
+    )
+    const crashed = await befall('crash', 4)
+    assert.equal(crashed.length, 4)
+    gone = [...crashed, ...(await befall('disconnect', ['sim-7', 'sim-8']))].sort()
+    await eventually(
+      'these nodes to be down, and 200 tasks on the others',
+      async () => {
+        const down = await namesOf('down')
+        const nodes = await running()
+        return (
+          down.sort().join() === gone.join() &&
+          nodes.length === 200 &&
+          nodes.every((node) => !gone.includes(node))
+        )
+      },
+      60_000,
+    )
   })
 
   await t.test('they come back', async () => {
-    await eventually('the return', () => chaosNodes('return').length > 0, 30_000)
+    const returned = await befall('return', 50)
+    assert.deepEqual([...returned].sort(), gone)
     await eventually(
-      'all nodes to be ready',
-      async () => (await cluster.list()).filter((line) => line.includes(' ready ')).length === 51,
-      30_000,
+      'all nodes to be ready with 200 tasks',
+      async () => (await namesOf('ready')).length === 51 && (await running()).length === 200,
+      60_000,
     )
-    await eventually('200 tasks', async () => (await running()).length === 200)
   })
 
   await t.test('SIGINT makes them leave', async () => {

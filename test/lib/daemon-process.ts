@@ -8,9 +8,16 @@ export class DaemonProcess {
   readonly #chunks: Buffer[] = []
   readonly #exited: Promise<unknown>
 
-  constructor(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+  /** @param stdin `pipe` to write to `child.stdin`. */
+  constructor(
+    name: string,
+    command: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = process.env,
+    stdin: 'ignore' | 'pipe' = 'ignore',
+  ) {
     this.#name = name
-    this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
+    this.child = spawn(command, args, { stdio: [stdin, 'pipe', 'pipe'], env })
     this.child.stdout?.on('data', (chunk: Buffer) => this.#chunks.push(chunk))
     this.child.stderr?.on('data', (chunk: Buffer) => this.#chunks.push(chunk))
     this.child.on('error', (error) => this.#chunks.push(Buffer.from(`${error.message}\n`)))

@@ -1,6 +1,9 @@
+import { createInterface } from 'node:readline'
 import { pino } from 'pino'
-import type { Env } from '../../env/env.js'
+import { sleep, type Env } from '../../env/env.js'
 import { systemEnv } from '../../env/system.js'
+import { errorText } from '../../model/errors.js'
+import { parseChaosLine, type Chaos, type ChaosStep } from './chaos.js'
 import { Crowd } from './crowd.js'
 import { parseSimOptions, usage, type SimOptions } from './options.js'
 import { seededRandomInt } from './seeded.js'
@@ -39,9 +42,16 @@ async function runSim(options: SimOptions): Promise<number> {
     console.log(options.format === 'json' ? JSON.stringify(event) : eventLine(event))
   try {
     await joinAll(env, crowd, options.names.length, stopping.signal, tell)
-    await crowd.runChaos(stopping.signal, ({ atMs, action }, nodes) =>
-      tell({ event: 'chaos', atMs, action, nodes }),
-    )
+    const startMs = env.monotonicMs()
+    const chaos =
+      options.chaos === 'stdin'
+        ? chaosOfStdin(options.names, stopping.signal)
+        : chaosAtItsTime(env, options.chaos, startMs, stopping.signal)
+    for await (const step of chaos) {
+      const nodes = await crowd.befall(step)
+      const atMs = Math.round(env.monotonicMs() - startMs)
+      tell({ event: 'chaos', atMs, action: step.action, nodes })
+    }
     await stopping.promise
   } catch (error) {
     if (!stopping.signal.aborted) {
@@ -50,10 +60,34 @@ async function runSim(options: SimOptions): Promise<number> {
       throw error
     }
   }
-  const startMs = env.monotonicMs()
+  const leaveMs = env.monotonicMs()
   await crowd.leave()
-  tell({ event: 'left', nodes: crowd.size, durationMs: Math.round(env.monotonicMs() - startMs) })
+  tell({ event: 'left', nodes: crowd.size, durationMs: Math.round(env.monotonicMs() - leaveMs) })
   return 0
+}
+
+async function* chaosAtItsTime(
+  env: Env,
+  plan: readonly ChaosStep[],
+  startMs: number,
+  signal: AbortSignal,
+): AsyncGenerator<Chaos> {
+  for (const step of plan) {
+    await sleep(env, Math.max(0, startMs + step.atMs - env.monotonicMs()), signal)
+    yield step
+  }
+}
+
+/** A line that cannot be used is told of, and skipped. */
+async function* chaosOfStdin(names: readonly string[], signal: AbortSignal): AsyncGenerator<Chaos> {
+  const lines = createInterface({ input: process.stdin, signal })
+  for await (const line of lines) {
+    try {
+      yield parseChaosLine(line, names)
+    } catch (error) {
+      process.stderr.write(`cannot use the line ${line}: ${errorText(error)}\n`)
+    }
+  }
 }
 
 async function joinAll(

@@ -2,7 +2,7 @@ import { generateKey } from '../../ca/index.js'
 import { sleep, type Env } from '../../env/env.js'
 import { SwarmError, errorText } from '../../model/errors.js'
 import type { HostPort } from '../../node/addresses.js'
-import { chooseNodes, type ChaosStep } from './chaos.js'
+import { chooseNodes, type Chaos } from './chaos.js'
 import { findSwarm, join, type Member, type SwarmToJoin } from './cluster-access.js'
 import { SimNode, type SimNodeShape } from './sim-node.js'
 
@@ -11,7 +11,6 @@ export interface CrowdOptions {
   readonly shape: SimNodeShape
   readonly manager: HostPort
   readonly token: string
-  readonly chaos: readonly ChaosStep[]
   /** Seeded: the same choices each time. */
   readonly randomInt: (bound: number) => number
 }
@@ -66,19 +65,12 @@ export class Crowd {
     await Promise.all(joining)
   }
 
-  /** Does what the chaos plan says, at its times from now on. */
-  async runChaos(
-    signal: AbortSignal,
-    onStep: (step: ChaosStep, names: readonly string[]) => void,
-  ): Promise<void> {
-    const startMs = this.#env.monotonicMs()
-    for (const step of this.#options.chaos) {
-      await sleep(this.#env, Math.max(0, startMs + step.atMs - this.#env.monotonicMs()), signal)
-      const presence = new Map([...this.#nodes].map(([name, node]) => [name, node.presence]))
-      const names = chooseNodes(step, presence, this.#options.randomInt)
-      await Promise.all(names.map((name) => this.#befall(name, step.action)))
-      onStep(step, names)
-    }
+  /** @returns whom it befell. */
+  async befall(chaos: Chaos): Promise<readonly string[]> {
+    const presence = new Map([...this.#nodes].map(([name, node]) => [name, node.presence]))
+    const names = chooseNodes(chaos, presence, this.#options.randomInt)
+    await Promise.all(names.map((name) => this.#befall(name, chaos.action)))
+    return names
   }
 
   /** All leave the swarm in order. */
@@ -94,7 +86,7 @@ export class Crowd {
     )
   }
 
-  async #befall(name: string, action: ChaosStep['action']): Promise<void> {
+  async #befall(name: string, action: Chaos['action']): Promise<void> {
     const node = this.#nodes.get(name)
     switch (action) {
       case 'crash':

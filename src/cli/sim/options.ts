@@ -20,7 +20,8 @@ Options:
       --label KEY=VALUE     Engine label of each node (may be repeated)
       --seed S              Makes the choices of --chaos the same each time (default 1)
       --chaos FILE          What befalls the nodes once all have joined, a JSON list of
-                            {"atMs": N, "action": "crash" | "disconnect" | "return", "nodes": N | ["sim-1"]}
+                            {"atMs": N, "action": "crash" | "disconnect" | "return", "nodes": N | ["sim-1"]};
+                            "-" reads such objects without atMs from stdin, one a line, for what happens at once
       --format text|json    How events are printed on stdout, one a line
   -D, --debug               Log what the nodes do to stderr
   -h, --help                Print this help`
@@ -43,7 +44,8 @@ export interface SimOptions {
   readonly manager: HostPort
   readonly shape: SimNodeShape
   readonly seed: number
-  readonly chaos: readonly ChaosStep[]
+  /** What happens when, or at once as stdin says. */
+  readonly chaos: readonly ChaosStep[] | 'stdin'
   readonly format: 'text' | 'json'
   readonly debug: boolean
 }
@@ -85,7 +87,8 @@ function required(flag: string, value: string | undefined): string {
   return value
 }
 
-function readChaos(path: string, names: readonly string[]): readonly ChaosStep[] {
+function readChaos(path: string, names: readonly string[]): SimOptions['chaos'] {
+  if (path === '-') return 'stdin'
   try {
     return parseChaos(readFileSync(path, 'utf8'), names)
   } catch (error) {

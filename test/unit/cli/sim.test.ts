@@ -3,7 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { chooseNodes, parseChaos, type ChaosStep, type Presence } from '../../../src/cli/sim/chaos.js'
+import {
+  chooseNodes,
+  parseChaos,
+  parseChaosLine,
+  type ChaosStep,
+  type Presence,
+} from '../../../src/cli/sim/chaos.js'
 import { parseSimOptions } from '../../../src/cli/sim/options.js'
 import { seededRandomInt } from '../../../src/cli/sim/seeded.js'
 
@@ -80,6 +86,18 @@ test('wrong chaos names the step', () => {
   for (const [value, text] of cases)
     assert.throws(() => parseChaos(JSON.stringify(value), names), { message: text }, JSON.stringify(value))
   assert.throws(() => parseChaos('[', names), { message: /^invalid JSON: / })
+})
+
+test('chaos from stdin has no times', () => {
+  const options = parseSimOptions([...needed, '--chaos', '-'])
+  assert.equal(options !== 'help' && options.chaos, 'stdin')
+  assert.deepEqual(parseChaosLine('{"action":"crash","nodes":2}', names), { action: 'crash', nodes: 2 })
+  for (const [line, text] of [
+    ['crash', /^invalid JSON: /],
+    ['{"action":"crash","nodes":2,"atMs":1}', /^not \{"action"/],
+    ['{"action":"crash","nodes":["sim-9"]}', /^there is no node sim-9$/],
+  ] as const)
+    assert.throws(() => parseChaosLine(line, names), { message: text }, line)
 })
 
 test('who is befallen: the same for the same seed, and only whom it can befall', () => {
