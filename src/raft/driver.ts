@@ -2,6 +2,7 @@ import type { Env } from '../env/env.js'
 import type { Logger } from '../env/log.js'
 import { PendingChanges } from './changes.js'
 import {
+  findMember,
   InvariantError,
   NotLeaderError,
   RaftCore,
@@ -148,6 +149,14 @@ export class RaftDriver {
   /** Adds a member that receives the log but has no vote yet. Resolves once that is committed. */
   addMember(id: MemberId, context: string, kind: MemberKind = 'learner'): Promise<void> {
     return this.#change({ type: 'add', member: { id, kind, context } })
+  }
+
+  /**
+   * Adds a member that gets no payloads and never leads; a learner at first, like any other.
+   * @throws {MembershipError} (as a rejection) if there is a witness already.
+   */
+  addWitness(id: MemberId, context: string): Promise<void> {
+    return this.#change({ type: 'add', member: { id, kind: 'learner', witness: true, context } })
   }
 
   /** Gives a learner that has caught up its vote. @throws {MembershipError} if it has not (yet). */
@@ -394,7 +403,9 @@ export class RaftDriver {
       this.#wake()
     }
     this.#log.info({ to, index: message.snapshot.index }, 'sending a snapshot')
-    this.#options.transport.sendSnapshot(to, message, this.#options.stateMachine.snapshot()).then(
+    const { transport, stateMachine } = this.#options
+    const isWitness = findMember(this.#core.membership, to)?.witness === true
+    transport.sendSnapshot(to, message, isWitness ? nothing() : stateMachine.snapshot()).then(
       () => report(true),
       (error: unknown) => {
         this.#log.warn({ to, error: asError(error).message }, 'snapshot was not delivered')
@@ -477,6 +488,9 @@ export class RaftDriver {
     for (const listener of this.#listeners) listener(this.#leadership)
   }
 }
+
+/** What a witness gets of the state: where it is, which the message says. */
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))

@@ -71,6 +71,7 @@ export interface Leadership {
 export interface MemberStatus {
   readonly id: MemberId
   readonly kind: MemberKind
+  readonly isWitness: boolean
   readonly context: string
   /** Last entry known to be on its disk; for others known by the leader only. */
   readonly matchIndex: number | undefined

@@ -13,9 +13,10 @@ export function statusOf(core: RaftCore, driver: Pick<RaftStatus, 'appliedIndex'
     appliedIndex: driver.appliedIndex,
     lastIndex: core.log.lastIndex,
     startIndex: core.log.start,
-    members: core.membership.members.map(({ id, kind, context }) => ({
+    members: core.membership.members.map(({ id, kind, witness, context }) => ({
       id,
       kind,
+      isWitness: witness === true,
       context,
       matchIndex: id === core.id ? core.log.stable : followers.get(id)?.match,
       active: id === core.id ? true : followers.get(id)?.recentActive,

@@ -122,6 +122,7 @@ export class RaftCore {
       if (timers.isElectionDue && this.#mayCampaign()) this.#campaign(true)
       return
     }
+    leader.tick()
     if (!timers.isLeaseFresh) {
       timers.renewLease()
       leader.abortTransfer()
@@ -321,6 +322,7 @@ export class RaftCore {
       log: this.#log,
       members: this.#members,
       rules: this.#rules,
+      electionTicks: this.#timers.electionTicks,
       limits: this.#limits,
       send: (to, body) => this.#send(to, body),
     }

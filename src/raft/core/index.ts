@@ -4,6 +4,7 @@ export {
   emptyMembership,
   encodeChange,
   findMember,
+  findWitness,
   mayLead,
   voterIds,
   type Member,

@@ -2,25 +2,26 @@ import type { RaftLog } from './log.js'
 import {
   checkChange,
   findMember,
+  findWitness,
   mayLead,
   quorumOf,
   voterIds,
   type MembershipChange,
   type MembershipHistory,
 } from './membership.js'
-import { Progress, type FlowLimits } from './progress.js'
+import { LAG_ENTRIES, Progress, type FlowLimits } from './progress.js'
 import type { Rules } from './rules.js'
 import {
   MembershipError,
   NotLeaderError,
+  type Entry,
   type MemberId,
   type MessageBody,
   type MessageOf,
   type ReadState,
 } from './types.js'
 
-/** How far a learner may be behind and still be promoted. */
-const LEARNER_LAG_ENTRIES = 1000
+const EMPTY = new Uint8Array(0)
 
 /** What a leader uses of its member. */
 export interface LeaderContext {
@@ -29,6 +30,8 @@ export interface LeaderContext {
   readonly log: RaftLog
   readonly members: MembershipHistory
   readonly rules: Rules
+  /** After so many silent ticks a follower counts as gone. */
+  readonly electionTicks: number
   readonly limits: FlowLimits & { readonly maxMessageBytes: number }
   send(to: MemberId, body: MessageBody): void
 }
@@ -50,6 +53,7 @@ export class Leader {
   /** No further change of members before this index is committed. */
   pendingMembershipIndex: number
   #transferee: MemberId | undefined
+  #witnessId: MemberId | undefined
   /** Reads that wait for the first commit of the term. */
   #earlyReads: { readonly from: MemberId; readonly context: number }[] = []
   #reads: PendingRead[] = []
@@ -77,6 +81,7 @@ export class Leader {
     const { members, id, log, limits } = this.#ctx
     const known = new Map(this.#progress)
     this.#progress.clear()
+    this.#witnessId = findWitness(members.current)?.id
     for (const member of members.current.members) {
       if (member.id === id) continue
       this.#progress.set(member.id, known.get(member.id) ?? new Progress(log.lastIndex + 1, limits))
@@ -98,7 +103,7 @@ export class Leader {
     if (progress === undefined || progress.match === 0 || !progress.recentActive) {
       throw new MembershipError(`${change.id} does not answer yet`)
     }
-    if (progress.match + LEARNER_LAG_ENTRIES < log.lastIndex) {
+    if (progress.match + LAG_ENTRIES < log.lastIndex) {
       throw new MembershipError(`${change.id} has not caught up with the log yet`)
     }
   }
@@ -125,6 +130,10 @@ export class Leader {
     return active.length >= quorumOf(voters.length)
   }
 
+  tick(): void {
+    for (const progress of this.#progress.values()) progress.tick(this.#ctx.log.lastIndex)
+  }
+
   /** Puts everything that is due into messages. */
   flush(): void {
     if (this.#readsNew) {
@@ -146,8 +155,10 @@ export class Leader {
 
   #sendAppends(to: MemberId, progress: Progress): void {
     const { log, limits } = this.#ctx
+    const isWitness = to === this.#witnessId
+    const lastIndex = isWitness ? this.#witnessLimit() : log.lastIndex
     while (!progress.paused) {
-      const hasEntries = progress.next <= log.lastIndex
+      const hasEntries = progress.next <= lastIndex
       const commitIsNew = progress.state === 'replicate' && progress.sentCommit < log.committed
       if (!hasEntries && !commitIsNew && !progress.poke) return
       const prevIndex = progress.next - 1
@@ -156,7 +167,8 @@ export class Leader {
         this.#sendSnapshot(to, progress)
         return
       }
-      const entries = log.from(progress.next, limits.maxMessageBytes)
+      const due = log.from(progress.next, lastIndex, limits.maxMessageBytes)
+      const entries = isWitness ? due.map(withoutPayload) : due
       this.#ctx.send(to, { type: 'append', prevIndex, prevTerm, entries, commit: log.committed })
       progress.sentCommit = log.committed
       progress.sentAppend(
@@ -164,6 +176,22 @@ export class Leader {
         entries.reduce((bytes, entry) => bytes + entry.data.byteLength, 0),
       )
     }
+  }
+
+  /**
+   * Up to where the witness is told of the log: no further than those have it that keep up. Should this leader
+   * die, the witness then trusts each of them. It counts only once somebody is gone: a witness that knows more
+   * than the survivor cannot vote for it, and has nothing to give it.
+   */
+  #witnessLimit(): number {
+    const { log, members, electionTicks, rules } = this.#ctx
+    let limit = log.lastIndex
+    if (!rules.witnessWaits) return limit
+    for (const { id } of members.current.members.filter(mayLead)) {
+      const progress = this.#progress.get(id)
+      if (progress?.keepsUp(log.lastIndex, electionTicks) === true) limit = Math.min(limit, progress.match)
+    }
+    return limit
   }
 
   #sendSnapshot(to: MemberId, progress: Progress): void {
@@ -180,7 +208,7 @@ export class Leader {
   onAppendReply(message: MessageOf<'appendReply'>): void {
     const progress = this.#progress.get(message.from)
     if (progress === undefined) return
-    progress.recentActive = true
+    progress.heard()
     if (message.refused) {
       // One term at a time instead of one entry at a time: skip own entries the follower cannot have.
       const hint = this.#ctx.log.findAtMost(message.hintIndex, message.hintTerm)
@@ -196,7 +224,7 @@ export class Leader {
   onHeartbeatReply(message: MessageOf<'heartbeatReply'>): void {
     const progress = this.#progress.get(message.from)
     if (progress === undefined) return
-    progress.recentActive = true
+    progress.heard()
     progress.heartbeatAnswered(this.#ctx.log.lastIndex)
     if (message.readSequence > progress.readSequence) {
       progress.readSequence = message.readSequence
@@ -287,4 +315,9 @@ export class Leader {
     }
     if (best !== undefined) this.#ctx.send(best.id, { type: 'timeoutNow' })
   }
+}
+
+/** Members must be known to the witness; what the state machine gets is none of its business. */
+function withoutPayload(entry: Entry): Entry {
+  return entry.kind === 'data' ? { ...entry, data: EMPTY } : entry
 }

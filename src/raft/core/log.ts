@@ -88,10 +88,6 @@ export class RaftLog {
     return this.#entries[index - this.#start - 1]?.term
   }
 
-  isUpToDate(lastIndex: number, lastTerm: number): boolean {
-    return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex)
-  }
-
   /** Adds own entries at the end. */
   append(entry: Entry): void {
     if (entry.index !== this.lastIndex + 1) throw new InvariantError('own entries go to the end of the log')
@@ -141,11 +137,11 @@ export class RaftLog {
     this.#committed = index
   }
 
-  /** Entries from `from` on, at least one, up to about `maxBytes`. */
-  from(from: number, maxBytes: number): Entry[] {
+  /** Entries from `from` to `to`, at least one, up to about `maxBytes`. */
+  from(from: number, to: number, maxBytes: number): Entry[] {
     const entries: Entry[] = []
     let bytes = 0
-    for (let i = from - this.#start - 1; i < this.#entries.length; i++) {
+    for (let i = from - this.#start - 1; i < to - this.#start; i++) {
       const entry = this.#entries[i]
       if (entry === undefined) break
       bytes += entry.data.byteLength + ENTRY_OVERHEAD_BYTES

@@ -1,14 +1,16 @@
 import { MembershipError, type MemberId, type SnapshotMetadata } from './types.js'
 
-/**
- * A `voter` counts for votes and commits; a `learner` only receives the log, until it is promoted.
- * A later kind (a voter without state) has to answer the questions below and nothing else.
- */
+/** A `voter` counts for votes and commits; a `learner` only receives the log, until it is promoted. */
 export type MemberKind = 'voter' | 'learner'
 
 export interface Member {
   readonly id: MemberId
   readonly kind: MemberKind
+  /**
+   * Gets the log without the state machine's payloads and can never lead. It votes for who knows what it has
+   * acknowledged, and so does not let a leader come to power that lacks something.
+   */
+  readonly witness?: true
   /** Opaque to raft: where and what the member is. */
   readonly context: string
 }
@@ -34,9 +36,14 @@ export function votes(member: Member): boolean {
   return member.kind === 'voter'
 }
 
-/** May become leader. */
+/** May become leader: it has the state. */
 export function mayLead(member: Member): boolean {
-  return member.kind === 'voter'
+  return member.kind === 'voter' && member.witness !== true
+}
+
+/** There is one at most: a commit then always has a copy with payloads on all but one of the others. */
+export function findWitness(membership: Membership): Member | undefined {
+  return membership.members.find((member) => member.witness === true)
 }
 
 export function findMember(membership: Membership, id: MemberId): Member | undefined {
@@ -59,15 +66,19 @@ export function checkChange(membership: Membership, change: MembershipChange): v
   if (change.type === 'add') {
     if (member !== undefined) throw new MembershipError(`${id} is a member already`)
     if (membership.removedIds.includes(id)) throw new MembershipError(`${id} was removed and may not return`)
+    const witness = findWitness(membership)
+    if (change.member.witness === true && witness !== undefined) {
+      throw new MembershipError(`${witness.id} is the witness already`)
+    }
     return
   }
   if (member === undefined) throw new MembershipError(`${id} is not a member`)
   if (change.type === 'promote' && member.kind !== 'learner') {
     throw new MembershipError(`${id} is no learner`)
   }
-  const voters = voterIds(membership)
-  if (change.type === 'remove' && voters.length === 1 && voters[0] === id) {
-    throw new MembershipError(`${id} is the last voter`)
+  const leaders = membership.members.filter(mayLead)
+  if (change.type === 'remove' && leaders.length === 1 && leaders[0]?.id === id) {
+    throw new MembershipError(`${id} is the last voter that can lead`)
   }
 }
 

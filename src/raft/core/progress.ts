@@ -1,3 +1,6 @@
+/** How far a follower may be behind and still count as one that has the log. */
+export const LAG_ENTRIES = 1000
+
 /** A leader's limits for one follower. */
 export interface FlowLimits {
   readonly maxInflightMessages: number
@@ -22,6 +25,9 @@ export class Progress {
 
   /** Heard from since the last check of the quorum. */
   recentActive = true
+  #silentTicks = 0
+  /** Since it last acknowledged something, while it lacks something. */
+  #stalledTicks = 0
   /** Highest read sequence that it has confirmed. */
   readSequence = 0
   /** Commit index that was sent last. */
@@ -64,6 +70,30 @@ export class Progress {
     }
   }
 
+  /** It said something. */
+  heard(): void {
+    this.recentActive = true
+    this.#silentTicks = 0
+  }
+
+  tick(lastIndex: number): void {
+    this.#silentTicks++
+    this.#stalledTicks = this.#match < lastIndex ? this.#stalledTicks + 1 : 0
+  }
+
+  /**
+   * Takes the log as fast as it grows, so that what it lacks now it will have in a moment.
+   * @param patienceTicks of silence; what it writes may take twice as long.
+   */
+  keepsUp(lastIndex: number, patienceTicks: number): boolean {
+    return (
+      this.#state === 'replicate' &&
+      this.#match + LAG_ENTRIES >= lastIndex &&
+      this.#silentTicks <= patienceTicks &&
+      this.#stalledTicks <= 2 * patienceTicks
+    )
+  }
+
   sentAppend(entryCount: number, bytes: number): void {
     this.poke = false
     if (this.#state === 'probe') this.#paused = true
@@ -82,6 +112,7 @@ export class Progress {
   /** @param logStart index before the leader's first entry. */
   acknowledged(index: number, logStart: number): boolean {
     const advanced = index > this.#match
+    if (advanced) this.#stalledTicks = 0
     this.#match = Math.max(this.#match, index)
     this.#next = Math.max(this.#next, index + 1)
     if (this.#state === 'probe') {

@@ -17,7 +17,7 @@ export function grantsVote(voter: Voter, message: MessageOf<'vote' | 'preVote'>)
     message.type === 'preVote'
       ? message.term > voter.term
       : voter.rules.mayVote(voter.votedFor, voter.leaderId, message.from)
-  return free && voter.log.isUpToDate(message.lastIndex, message.lastTerm)
+  return free && voter.rules.isUpToDate(message, voter.log)
 }
 
 /** What a message of a past term is answered with, if anything. */

@@ -104,7 +104,7 @@ test('a first member leads within a few turns and without any timer', async () =
   await turns()
   assert.deepEqual(driver.leadership, { isLeader: true, leaderId: 'a', term: 2 })
   assert.deepEqual(driver.status().members, [
-    { id: 'a', kind: 'voter', context: '127.0.0.1:2377', matchIndex: 2, active: true },
+    { id: 'a', kind: 'voter', isWitness: false, context: '127.0.0.1:2377', matchIndex: 2, active: true },
   ])
 })
 
