@@ -19,7 +19,9 @@ export interface LeaderNode {
 
 /**
  * What every new leader makes sure of, in one transaction: the cluster object, its own node with, if that
- * is new, the ingress network, and the swarm's twins of the engine's `bridge` and `host` networks.
+ * is new, the ingress network, and the swarm's twins of the engine's `bridge` and `host` networks. Where managers
+ * are not found any more, since a cluster was formed anew without them, nobody looks for them.
+ * @param isMember whether a node's manager is a member of raft.
  * Behaviour: moby/swarmkit manager/manager.go, becomeLeader.
  */
 export async function bootstrap(
@@ -27,12 +29,16 @@ export async function bootstrap(
   store: Store,
   newCluster: NewCluster | undefined,
   node: LeaderNode,
+  isMember: (nodeId: string) => boolean,
 ): Promise<void> {
   await store.update((tx) => {
     if (newCluster !== undefined && tx.clusters.size === 0) tx.create('clusters', newCluster.cluster)
     const isNewNode = ensureNode(tx, node)
     if (isNewNode) ensureIngress(env, tx)
     for (const name of ['bridge', 'host']) ensurePredefined(env, tx, name)
+    for (const { id, managerAddr } of tx.nodes.list()) {
+      if (managerAddr !== undefined && !isMember(id)) tx.update('nodes', id, { managerAddr: undefined })
+    }
   })
 }
 

@@ -179,7 +179,8 @@ export class Manager {
   async #startLeading(): Promise<void> {
     if (this.#loops !== undefined || !this.members.leads) return
     try {
-      await bootstrap(this.#env, this.#store, this.#newCluster, this.#node)
+      const isMember = (nodeId: string) => this.members.has(nodeId)
+      await bootstrap(this.#env, this.#store, this.#newCluster, this.#node, isMember)
     } catch (error) {
       // Leadership went while it was taken up; whoever leads now does the same.
       this.#env.log.warn({ err: errorText(error) }, 'could not take up leadership')

@@ -22,25 +22,33 @@ export const defaultAddressPools: readonly string[] = ['10.0.0.0/8']
 export const defaultSubnetSize = 24
 export const defaultDataPathPort = 4789
 
+/** The spec of a new cluster: what is said replaces the defaults. */
+export function initialSwarmSpec(wanted: SwarmSpec | undefined, autoLock: boolean): SwarmSpec {
+  return mergedSwarmSpec(defaultSwarmSpec, wanted, autoLock)
+}
+
 /**
- * The spec of a new cluster: members of `wanted` that are not zero in Go's sense replace the defaults.
+ * Members of `wanted` that are not zero in Go's sense replace those of `spec`. Autolock is turned on, never off.
  * Behaviour: moby daemon/cluster/convert/swarm.go, MergeSwarmSpecToGRPC.
  */
-export function initialSwarmSpec(wanted: SwarmSpec | undefined, autoLock: boolean): SwarmSpec {
-  const spec = wanted ?? {}
-  const section = <T extends object>(defaults: T, given: object | undefined): T => ({
-    ...defaults,
-    ...nonZero(given),
-  })
+export function mergedSwarmSpec(
+  spec: SwarmSpec,
+  wanted: SwarmSpec | undefined,
+  autoLock: boolean,
+): SwarmSpec {
+  const section = <T extends object>(present: T | undefined, given: T | undefined): T =>
+    ({ ...present, ...nonZero(given) }) as T
+  const isEmpty = (labels: object | undefined) => Object.keys(labels ?? {}).length === 0
+  const isLocked = (of: SwarmSpec | undefined) => of?.EncryptionConfig?.AutoLockManagers ?? false
   return {
-    ...defaultSwarmSpec,
-    Labels: spec.Labels ?? {},
-    Orchestration: section(defaultSwarmSpec.Orchestration, spec.Orchestration),
-    Raft: section(defaultSwarmSpec.Raft, spec.Raft),
-    Dispatcher: section(defaultSwarmSpec.Dispatcher, spec.Dispatcher),
-    CAConfig: section(defaultSwarmSpec.CAConfig, spec.CAConfig),
-    TaskDefaults: section(defaultSwarmSpec.TaskDefaults, spec.TaskDefaults),
-    EncryptionConfig: { AutoLockManagers: autoLock || (spec.EncryptionConfig?.AutoLockManagers ?? false) },
+    ...spec,
+    Labels: { ...(isEmpty(wanted?.Labels) ? spec.Labels : wanted?.Labels) },
+    Orchestration: section(spec.Orchestration, wanted?.Orchestration),
+    Raft: section(spec.Raft, wanted?.Raft),
+    Dispatcher: section(spec.Dispatcher, wanted?.Dispatcher),
+    CAConfig: section(spec.CAConfig, wanted?.CAConfig),
+    TaskDefaults: section(spec.TaskDefaults, wanted?.TaskDefaults),
+    EncryptionConfig: { AutoLockManagers: autoLock || isLocked(wanted) || isLocked(spec) },
   }
 }
 

@@ -1,4 +1,4 @@
-import { KeyReadWriter, parseUnlockKey } from '../ca/index.js'
+import { certificateIdentity, KeyReadWriter, parseUnlockKey } from '../ca/index.js'
 import type { Env } from '../env/env.js'
 import { newId } from '../env/id.js'
 import { SwarmError, errorText } from '../model/errors.js'
@@ -8,7 +8,7 @@ import { defaultClusterPort, formatHostPort, parseHostPort, resolveAddresses } f
 import type { NetworkInterface } from './addresses.js'
 import { joinCluster } from './certificates.js'
 import { foundCluster } from './founding.js'
-import { planInit } from './init-request.js'
+import { planInit, type InitPlan } from './init-request.js'
 import { planJoin, type JoinPlan } from './join-request.js'
 import {
   alreadyInSwarmText,
@@ -18,6 +18,8 @@ import {
   noManagerText,
   type ManagerCounts,
 } from './refusals.js'
+import { mergeClusterSpec, recovered, toNodeAddresses, type NodeAddresses } from './recovery.js'
+import type { Recovered, RecoverRequest } from './recovery.js'
 import { SwarmRun, type Host } from './swarm-run.js'
 import type { SwarmDirectory } from './state-file.js'
 
@@ -32,6 +34,9 @@ export interface LocalNodeOptions {
 
 /** How long a join is waited for. Behaviour: moby daemon/cluster, swarmConnectTimeout. */
 const joinTimeoutMs = 20_000
+/** Behaviour: moby daemon/cluster/noderunner.go: the wait before a start that failed is tried again doubles. */
+const firstRetryMs = 200
+const maxRetryMs = 30_000
 
 /**
  * This host's part in a swarm, from `docker swarm init` or `join` to `docker swarm leave`: in none, or in one
@@ -47,6 +52,7 @@ export class LocalNode {
   #change: Promise<unknown> = Promise.resolve()
   /** A join under way, which outlives the call. */
   #joining: { readonly abort: AbortController; readonly ended: Promise<unknown> } | undefined
+  #cancelRetry: () => void = () => undefined
 
   constructor(env: Env, options: LocalNodeOptions) {
     this.#env = env
@@ -55,18 +61,13 @@ export class LocalNode {
 
   /** Takes up again what this node was part of when the daemon ended. Never throws: see `status`. */
   async start(): Promise<void> {
-    await this.#exclusive(async () => {
-      try {
-        await this.#resume(undefined)
-      } catch (error) {
-        this.#fail(error)
-      }
-    })
+    await this.#exclusive(() => this.#tryToResume(undefined, firstRetryMs))
   }
 
   /** An orderly end of the daemon: containers go on running. */
   async stop(): Promise<void> {
     await this.#exclusive(async () => {
+      this.#cancelRetry()
       await this.#endJoining()
       await this.#run?.stop()
       this.#run = undefined
@@ -88,45 +89,52 @@ export class LocalNode {
 
   init(request: SwarmInitRequest): Promise<string> {
     return this.#exclusive(async () => {
-      if (request.ForceNewCluster === true) this.#refuseNewCluster()
-      this.#mustBeInactive()
-      const plan = planInit(request)
-      const addresses = resolveAddresses(
-        {
-          listenAddr: request.ListenAddr ?? '',
-          advertiseAddr: request.AdvertiseAddr ?? '',
-          dataPathAddr: request.DataPathAddr ?? '',
-          defaultAdvertiseAddr: this.#options.defaultAdvertiseAddr,
-        },
-        this.#options.interfaces(),
-      )
       const { directory } = this.#options
-      directory.create()
-      try {
-        const founding = await foundCluster(this.#env, directory, plan)
-        this.#run = await SwarmRun.start(this.#env, this.#options.host, directory, {
-          keys: founding.keys,
-          state: {
-            listenAddr: formatHostPort(addresses.listen),
-            advertiseAddr: formatHostPort(addresses.advertise),
-            dataPathAddr: addresses.dataPath,
-            localAddr: addresses.local,
-            raftMemberId: newId(this.#env),
-          },
-          founding,
-          onRemoved: (reason) => this.#onRemoved(reason),
-        })
-      } catch (error) {
-        // A failed init leaves nothing behind.
-        directory.wipe()
-        throw error
+      const isForced = request.ForceNewCluster === true && directory.holdsCertificate
+      if (!isForced) this.#mustBeInactive()
+      const keys = isForced ? await this.#managerKeys() : undefined
+      const plan = planInit(request)
+      const addresses = this.#resolveAddresses({
+        listenAddr: request.ListenAddr ?? '',
+        advertiseAddr: request.AdvertiseAddr ?? '',
+        dataPathAddr: request.DataPathAddr ?? '',
+      })
+      if (keys !== undefined) {
+        const run = await this.#leadAlone(keys, addresses)
+        await mergeClusterSpec(run, request)
+        return run.nodeId
       }
-      this.#state = 'active'
-      // As with Docker, the call ends when the node itself is a ready member of its swarm.
-      await this.#within(joinTimeoutMs, this.#run.registered).catch((error: unknown) =>
-        this.#env.log.warn({ err: errorText(error) }, 'this node has no session with its own manager yet'),
-      )
-      return this.#run.nodeId
+      const run = await this.#found(plan, addresses)
+      await this.#isUp(run)
+      return run.nodeId
+    })
+  }
+
+  /**
+   * Makes a cluster of its own out of what this manager has, for when the others are gone for good: CA, IDs and
+   * all objects stay.
+   * @throws {SwarmError} FailedPrecondition while the swarm has a leader, unless forced.
+   */
+  recover(request: RecoverRequest): Promise<Recovered> {
+    return this.#exclusive(async () => {
+      const keys = await this.#managerKeys()
+      if (!request.force && (await this.#hasLeader())) {
+        throw new SwarmError(
+          'FailedPrecondition',
+          'This swarm has a leader: there is nothing to recover from. Use `--force` to make a new cluster of this manager alone all the same.',
+        )
+      }
+      const { listenAddr, advertiseAddr } = request
+      const before = this.#run?.state ?? this.#options.directory.readState()
+      const isMoved = listenAddr !== '' || advertiseAddr !== ''
+      const addresses = isMoved
+        ? this.#resolveAddresses({
+            listenAddr: listenAddr === '' ? (before?.listenAddr ?? '') : listenAddr,
+            advertiseAddr,
+            dataPathAddr: '',
+          })
+        : undefined
+      return recovered(await this.#leadAlone(keys, addresses))
     })
   }
 
@@ -139,6 +147,7 @@ export class LocalNode {
       this.#mustBeInactive()
       const { defaultAdvertiseAddr, interfaces } = this.#options
       const plan = planJoin(request, defaultAdvertiseAddr, interfaces())
+      this.#options.directory.begin()
       const abort = new AbortController()
       this.#state = 'pending'
       const joined = this.#join(plan, abort.signal)
@@ -176,7 +185,17 @@ export class LocalNode {
         if (this.#run?.manager === undefined) throw this.#noManager()
         throw new SwarmError('AlreadyExists', 'swarm is not locked')
       }
-      await this.#resume(parseUnlockKey(key))
+      const unlockKey = parseUnlockKey(key)
+      try {
+        await this.#resume(unlockKey)
+      } catch (error) {
+        if (error instanceof SwarmError && error.code === 'Unauthenticated') throw error
+        this.#fail(error)
+        this.#retryLater(unlockKey, firstRetryMs)
+        throw new SwarmError('Unknown', `swarm component could not be started: ${errorText(error)}`, {
+          cause: error,
+        })
+      }
     })
   }
 
@@ -209,11 +228,118 @@ export class LocalNode {
     return new SwarmError('Unavailable', noManagerText(this.#state, this.#run?.role))
   }
 
-  #refuseNewCluster(): void {
-    if (this.#state === 'inactive') return
-    if (this.#run?.manager === undefined)
-      throw new SwarmError('Unavailable', noManagerText('active', 'worker'))
-    throw new SwarmError('Unimplemented', 'making a new cluster by force is not available in this version')
+  #resolveAddresses(wanted: {
+    readonly listenAddr: string
+    readonly advertiseAddr: string
+    readonly dataPathAddr: string
+  }): NodeAddresses {
+    const { defaultAdvertiseAddr, interfaces } = this.#options
+    return toNodeAddresses(resolveAddresses({ ...wanted, defaultAdvertiseAddr }, interfaces()))
+  }
+
+  /** The keys of the manager that this node is or, where it could not be started, would be. */
+  async #managerKeys(): Promise<KeyReadWriter> {
+    if (this.#state === 'locked') throw new SwarmError('Unavailable', lockedText)
+    const run = this.#run
+    if (run !== undefined) {
+      const isEmpty = run.manager === undefined || run.manager.view.clusters.size === 0
+      if (isEmpty) throw new SwarmError('Unavailable', noManagerText('active', run.role))
+      return run.keys
+    }
+    const loaded = await KeyReadWriter.load(this.#options.directory.certificates)
+    switch (loaded.state) {
+      case 'loaded':
+        if (certificateIdentity(loaded.keys.certificate).role === 'manager') return loaded.keys
+        throw new SwarmError('Unavailable', noManagerText('active', 'worker'))
+      case 'missing':
+        throw this.#noManager()
+      case 'locked':
+      case 'wrongKey':
+        throw new SwarmError('Unavailable', lockedText)
+      default:
+        return loaded satisfies never
+    }
+  }
+
+  async #hasLeader(): Promise<boolean> {
+    try {
+      await this.#run?.manager?.readBarrier()
+      return this.#run?.manager !== undefined
+    } catch (error) {
+      this.#env.log.info({ err: errorText(error) }, 'the swarm has no leader')
+      return false
+    }
+  }
+
+  /** Makes a new swarm, whole or not at all. */
+  async #found(plan: InitPlan, addresses: NodeAddresses): Promise<SwarmRun> {
+    const { directory, host } = this.#options
+    directory.begin()
+    let run: SwarmRun | undefined
+    try {
+      const founding = await foundCluster(this.#env, directory, plan)
+      run = await SwarmRun.start(this.#env, host, directory, {
+        keys: founding.keys,
+        state: { ...addresses, raftMemberId: newId(this.#env) },
+        founding,
+        onRemoved: (reason) => this.#onRemoved(reason),
+      })
+      // From here on the cluster is on disk.
+      await run.manager?.ready()
+    } catch (error) {
+      await run?.stop()
+      directory.wipe()
+      throw error
+    }
+    directory.complete()
+    this.#run = run
+    return run
+  }
+
+  /**
+   * Starts this manager again, as the only one. Nothing has happened when the keys or addresses were wrong; from
+   * here on each start goes on with it, until it is done.
+   */
+  async #leadAlone(keys: KeyReadWriter, addresses: NodeAddresses | undefined): Promise<SwarmRun> {
+    const { directory } = this.#options
+    const before = this.#run?.state ?? directory.readState()
+    const { managers: _former, ...kept } = { ...before, ...addresses }
+    const { listenAddr, advertiseAddr, dataPathAddr, localAddr, raftMemberId = newId(this.#env) } = kept
+    if (
+      listenAddr === undefined ||
+      advertiseAddr === undefined ||
+      dataPathAddr === undefined ||
+      localAddr === undefined
+    )
+      throw new SwarmError('FailedPrecondition', `${directory.path} has no node-state.json: name addresses`)
+    this.#cancelRetry()
+    await this.#endJoining()
+    await this.#run?.stop()
+    this.#run = undefined
+    this.#state = 'pending'
+    this.#error = ''
+    const state = { listenAddr, advertiseAddr, dataPathAddr, localAddr, raftMemberId, newCluster: true }
+    let run: SwarmRun
+    try {
+      run = await this.#startRun(keys, state)
+    } catch (error) {
+      this.#fail(error)
+      this.#retryLater(keys.unlockKey, firstRetryMs)
+      throw error
+    }
+    this.#run = run
+    await run.manager?.ready()
+    await this.#isUp(run)
+    return run
+  }
+
+  /** As with Docker, a call ends when the node itself is a ready member of its swarm. */
+  async #isUp(run: SwarmRun): Promise<void> {
+    this.#state = 'active'
+    this.#error = ''
+    await this.#within(joinTimeoutMs, run.registered).catch((error: unknown) =>
+      this.#env.log.warn({ err: errorText(error) }, 'this node has no session with its own manager yet'),
+    )
   }
 
   #mustBeInactive(): void {
@@ -222,18 +348,47 @@ export class LocalNode {
 
   async #join(plan: JoinPlan, signal: AbortSignal): Promise<void> {
     const { directory } = this.#options
-    directory.create()
     const { keys, localAddress } = await joinCluster(this.#env, directory, plan, signal)
     signal.throwIfAborted()
     const { localAddr } = plan.state
     const managers = [{ nodeId: '', addr: formatHostPort(plan.address) }]
     const state = { ...plan.state, localAddr: localAddr === '' ? localAddress : localAddr, managers }
+    // From here on a restart goes on with it.
+    directory.writeState(state)
+    directory.complete()
     this.#run = await this.#startRun(keys, state)
     await this.#untilReady(this.#run, signal)
   }
 
+  /** What is in the way, a taken port or an address that is not there yet, may pass. */
+  async #tryToResume(unlockKey: Buffer | undefined, retryMs: number): Promise<void> {
+    try {
+      await this.#resume(unlockKey)
+    } catch (error) {
+      this.#fail(error)
+      this.#retryLater(unlockKey, retryMs)
+    }
+  }
+
+  #retryLater(unlockKey: Buffer | undefined, delayMs: number): void {
+    this.#cancelRetry = this.#env.after(delayMs, () => {
+      void this.#exclusive(async () => {
+        if (this.#state !== 'error' || this.#run !== undefined) return
+        await this.#tryToResume(unlockKey, Math.min(2 * delayMs, maxRetryMs))
+      })
+    })
+  }
+
   async #resume(unlockKey: Buffer | undefined): Promise<void> {
     const { directory } = this.#options
+    if (directory.isIncomplete) {
+      this.#env.log.warn(
+        { path: directory.path },
+        'an init, join or leave was broken off: nothing of it stays',
+      )
+      directory.wipe()
+      return
+    }
     const state = directory.readState()
     if (state === undefined) return
     const loaded = await KeyReadWriter.load(directory.certificates, unlockKey)
@@ -293,6 +448,7 @@ export class LocalNode {
 
   /** Leaves nothing of the swarm on this node. */
   async #forget(): Promise<void> {
+    this.#cancelRetry()
     await this.#endJoining()
     await this.#run?.leave()
     this.#run = undefined

@@ -10,6 +10,7 @@ import {
   SqliteLog,
   decodeMemberContext,
   encodeMemberContext,
+  formNewCluster,
   raftLogSchema,
   type StateMachine,
 } from '../raft/index.js'
@@ -121,9 +122,12 @@ export class ManagerRun {
         env.log.warn({ err: errorText(error) }, 'could not cut the log off; it is tried again later')
       })
     })
+    const storage = new SqliteLog(db, sealer)
+    if (state.newCluster === true)
+      await formNewCluster(storage, store.appliedIndex, id, ownContext(identity, state))
     const raft = await RaftDriver.start(env, {
       id,
-      storage: new SqliteLog(db, sealer),
+      storage,
       stateMachine: stateMachineOf(store, persistence),
       transport,
       ...(founding === undefined ? {} : { bootstrap: { context: ownContext(identity, state) } }),

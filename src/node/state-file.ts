@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -7,6 +8,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -25,6 +27,8 @@ const NodeStateSchema = Type.Object({
   localAddr: Type.String(),
   /** This manager's ID in the raft cluster, in decimal. Never used again after removal. */
   raftMemberId: Type.Optional(Type.String()),
+  /** This manager's next start makes a cluster of its own out of its data: the others are gone for good. */
+  newCluster: Type.Optional(Type.Boolean()),
   /** The managers that this node knew last. */
   managers: Type.Optional(Type.Array(Type.Object({ nodeId: Type.String(), addr: Type.String() }))),
 })
@@ -49,6 +53,40 @@ export class SwarmDirectory {
 
   get workerDatabase(): string {
     return join(this.path, 'worker', 'tasks.db')
+  }
+
+  /**
+   * Begins what makes this node a member: until `complete`, a crash leaves what counts as nothing. What lies
+   * there of an earlier attempt goes.
+   * @throws {SwarmError} FailedPrecondition for a swarm's data that cannot be from an earlier attempt.
+   */
+  begin(): void {
+    this.create()
+    if (this.holdsCertificate) {
+      throw new SwarmError(
+        'FailedPrecondition',
+        `${this.path} holds the data of a swarm without its node-state.json: take it up with "docker swarm init --force-new-cluster", or remove it`,
+      )
+    }
+    this.wipe()
+    this.#mark()
+    this.create()
+  }
+
+  /** What was begun counts from now on. */
+  complete(): void {
+    rmSync(this.#incompletePath, { force: true })
+    syncFolder(this.path)
+  }
+
+  /** Whether an attempt to become a member was broken off by a crash. */
+  get isIncomplete(): boolean {
+    return existsSync(this.#incompletePath)
+  }
+
+  /** Whether this node is in a swarm, or has its data at least. */
+  get holdsCertificate(): boolean {
+    return !this.isIncomplete && existsSync(join(this.certificates, 'swarm-node.crt'))
   }
 
   create(): void {
@@ -92,9 +130,7 @@ export class SwarmDirectory {
     fsyncSync(file)
     closeSync(file)
     renameSync(temporary, this.#statePath)
-    const directory = openSync(this.path, 'r')
-    fsyncSync(directory)
-    closeSync(directory)
+    syncFolder(this.path)
   }
 
   /** What only managers have: for a node that has become a worker. */
@@ -104,13 +140,35 @@ export class SwarmDirectory {
 
   /** Leaves the directory empty: this node is in no swarm any more. */
   wipe(): void {
-    // The state goes first: what is left by a crash in the middle counts as nothing.
-    rmSync(this.#statePath, { force: true })
-    for (const entry of readdirSync(this.path))
-      rmSync(join(this.path, entry), { recursive: true, force: true })
+    // What is left by a crash in the middle counts as nothing.
+    this.#mark()
+    for (const entry of readdirSync(this.path)) {
+      const path = join(this.path, entry)
+      if (path !== this.#incompletePath) rmSync(path, { recursive: true, force: true })
+    }
+    this.complete()
+  }
+
+  #mark(): void {
+    writeFileSync(this.#incompletePath, '', { mode: 0o600 })
+    syncFolder(this.path)
+  }
+
+  get #incompletePath(): string {
+    return join(this.path, 'incomplete')
   }
 
   get #statePath(): string {
     return join(this.path, 'node-state.json')
+  }
+}
+
+/** Makes new and removed names in a folder durable. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
   }
 }

@@ -143,6 +143,10 @@ export class SwarmRun {
     return this.#state
   }
 
+  get keys(): KeyReadWriter {
+    return this.#keys
+  }
+
   get manager(): Manager | undefined {
     return this.#managerSide?.run.manager
   }
@@ -377,7 +381,10 @@ export class SwarmRun {
       ...(founding !== undefined && { founding }),
     })
     this.#founding = undefined
-    this.#state = this.#managerSide.state
+    const { newCluster, ...state } = this.#managerSide.state
+    this.#state = state
+    // It is one by now, and must not be made one again: others may join.
+    if (newCluster === true) this.#directory.writeState(state)
     const self = { nodeId: this.nodeId, addr: this.#state.advertiseAddr }
     const others = this.#remotes.managers.filter(({ nodeId }) => nodeId !== this.nodeId)
     this.#remotes.learn([...others, self])

@@ -1,0 +1,80 @@
+import { isDeepStrictEqual } from 'node:util'
+import { SwarmError } from '../model/errors.js'
+import { mergedSwarmSpec } from '../model/cluster-defaults.js'
+import type { SwarmInitRequest } from '../model/spec/index.js'
+import type { Manager } from '../manager/manager.js'
+import { formatHostPort, type ResolvedAddresses } from './addresses.js'
+import type { NodeState } from './state-file.js'
+import type { SwarmRun } from './swarm-run.js'
+
+/** Where a node is found, as its state remembers it. */
+export type NodeAddresses = Pick<NodeState, 'listenAddr' | 'advertiseAddr' | 'dataPathAddr' | 'localAddr'>
+
+export interface RecoverRequest {
+  /** Also while the swarm has a leader. */
+  readonly force: boolean
+  /** Empty: the ones that it has. */
+  readonly listenAddr: string
+  readonly advertiseAddr: string
+}
+
+/** What a cluster that was formed anew consists of. */
+export interface Recovered {
+  readonly nodeId: string
+  readonly advertiseAddr: string
+  /** Nodes that were managers beside this one, by name. They are none any more until they come back. */
+  readonly formerManagers: readonly { readonly nodeId: string; readonly hostname: string }[]
+  readonly nodes: number
+  readonly services: number
+  readonly secrets: number
+  readonly configs: number
+  readonly networks: number
+}
+
+export function toNodeAddresses({ listen, advertise, dataPath, local }: ResolvedAddresses): NodeAddresses {
+  return {
+    listenAddr: formatHostPort(listen),
+    advertiseAddr: formatHostPort(advertise),
+    dataPathAddr: dataPath,
+    localAddr: local,
+  }
+}
+
+/** What `docker swarm init --force-new-cluster` says of the swarm's settings, beside those that it has. */
+export async function mergeClusterSpec(run: SwarmRun, request: SwarmInitRequest): Promise<void> {
+  const { control, view } = managerOf(run)
+  const [cluster] = view.clusters.list()
+  if (cluster === undefined) throw new SwarmError('Internal', 'the new cluster has no cluster object')
+  const spec = mergedSwarmSpec(cluster.spec, request.Spec, request.AutoLockManagers ?? false)
+  if (isDeepStrictEqual(spec, cluster.spec)) return
+  await control.updateSwarm({
+    version: cluster.version,
+    spec,
+    rotateWorkerToken: false,
+    rotateManagerToken: false,
+    rotateManagerUnlockKey: false,
+  })
+}
+
+export function recovered(run: SwarmRun): Recovered {
+  const { view } = managerOf(run)
+  const managers = view.nodes.list().filter(({ id, role }) => role === 'manager' && id !== run.nodeId)
+  return {
+    nodeId: run.nodeId,
+    advertiseAddr: run.state.advertiseAddr,
+    formerManagers: managers.map(({ id, description }) => ({
+      nodeId: id,
+      hostname: description?.Hostname ?? '',
+    })),
+    nodes: view.nodes.size,
+    services: view.services.size,
+    secrets: view.secrets.size,
+    configs: view.configs.size,
+    networks: view.networks.size,
+  }
+}
+
+function managerOf({ manager }: SwarmRun): Manager {
+  if (manager === undefined) throw new SwarmError('Internal', 'this node runs no manager')
+  return manager
+}

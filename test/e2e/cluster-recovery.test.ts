@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { TestCluster, type ClusterNode } from '../lib/cluster.js'
+import { eventually } from '../lib/eventually.js'
+import { needs } from '../lib/needs.js'
+import { Skepd } from '../lib/skepd.js'
+
+const settleMs = 30_000
+/** Nodes that do not come back are down after four of these. */
+const quickHeartbeats = ['--dispatcher-heartbeat', '1s']
+
+/** What users have in a swarm, with its IDs, as one of the managers shows it. */
+async function inventory({ docker }: ClusterNode): Promise<unknown> {
+  const list = async (line: string) => (await docker.ok(line)).trim().split('\n').sort()
+  return {
+    swarm: await docker.ok('info --format {{.Swarm.Cluster.ID}}'),
+    root: await docker.ok('swarm ca'),
+    token: await docker.ok('swarm join-token -q worker'),
+    services: await list('service ls --format {{.ID}}_{{.Name}}'),
+    configs: await list('config ls --format {{.ID}}_{{.Name}}'),
+    secrets: await list('secret ls --format {{.ID}}_{{.Name}}'),
+    networks: await list('network ls --filter scope=swarm --format {{.ID}}_{{.Name}}'),
+    nodes: await list('node ls --format {{.ID}}_{{.Hostname}}'),
+  }
+}
+
+async function fill({ docker }: ClusterNode): Promise<void> {
+  await docker.ok('config create settings -', 'settings')
+  await docker.ok('secret create password -', 'hunter2')
+  await docker.ok('network create --driver overlay back')
+  await docker.ok(
+    'service create --name web --replicas 2 --network back --secret password -q busybox sleep 1000',
+  )
+}
+
+async function cli(t: { after: (fn: () => Promise<void>) => void }, count: number): Promise<TestCluster> {
+  const cluster = await TestCluster.start(count)
+  t.after(() => cluster.stop())
+  return cluster
+}
+
+test(
+  'force-new-cluster on the last of three managers keeps everything, and the others come back to it',
+  { skip: needs('cli'), timeout: 120_000 },
+  async (t) => {
+    const cluster = await cli(t, 4)
+    const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)]
+    await cluster.init(1, quickHeartbeats)
+    await cluster.join(2, 'manager')
+    await cluster.join(3, 'manager')
+    await cluster.join(4, 'worker')
+    await fill(one)
+    await eventually(
+      'three managers',
+      async () => (await cluster.list(3)).join().match(/reachable/g)?.length === 2,
+    )
+    const before = await inventory(three)
+    await Promise.all([one, two].map(({ skepd }) => skepd.kill()))
+
+    await three.docker.ok(
+      `swarm init --force-new-cluster --advertise-addr ${three.address} --listen-addr ${three.clusterAddr}`,
+    )
+    assert.deepEqual(await inventory(three), before)
+    await three.docker.ok('config create later -', 'later')
+    await eventually(
+      'the worker to be back, and the lost managers to be down',
+      async () =>
+        (await cluster.list(3)).join() ===
+        'node-1 down active,node-2 down active,node-3 ready active leader,node-4 ready active',
+      settleMs,
+    )
+    await Promise.all([one, two].map(({ skepd }) => skepd.restart()))
+    await eventually(
+      'the others to be managers of the new cluster',
+      async () =>
+        (await cluster.list(3)).join() ===
+        'node-1 ready active reachable,node-2 ready active reachable,node-3 ready active leader,node-4 ready active',
+      settleMs,
+    )
+    assert.match(await one.docker.ok('config ls'), /later/)
+  },
+)
+
+test('a kill in the middle of init leaves a whole swarm or none', { timeout: 120_000 }, async (t) => {
+  const moments = [
+    'swarm/certificates/swarm-node.key',
+    'swarm/raft/manager.db',
+    'swarm/node-state.json',
+    'swarm/raft/manager.db-wal',
+  ]
+  for (const [index, moment] of moments.entries()) {
+    const skepd = await Skepd.start()
+    t.after(() => skepd.stop())
+    const body = { ListenAddr: `127.0.0.1:0`, AdvertiseAddr: '127.0.0.1' }
+    const path = join(skepd.dataRoot, moment)
+    const outcome = skepd.request('POST', '/swarm/init', { body }).then(
+      ({ status }) => status,
+      () => 'broken off' as const,
+    )
+    await eventually(moment, () => existsSync(path))
+    await skepd.kill()
+    await skepd.restart()
+    const state = await eventually('the swarm to be whole, or none', async () => {
+      const { Swarm } = (await skepd.request('GET', '/info')).json() as {
+        Swarm: { LocalNodeState: string }
+      }
+      return ['inactive', 'active'].includes(Swarm.LocalNodeState) && Swarm.LocalNodeState
+    })
+    t.diagnostic(`${index + 1}. killed at ${moment}: init ${await outcome}, then ${state}`)
+    if (state === 'inactive') {
+      assert.deepEqual(readdirSync(join(skepd.dataRoot, 'swarm')), [])
+      assert.equal((await skepd.request('POST', '/swarm/init', { body })).status, 200)
+    }
+    const made = await skepd.request('POST', '/configs/create', { body: { Name: 'c', Data: 'Yw==' } })
+    assert.equal(made.status, 201, made.text)
+  }
+})
