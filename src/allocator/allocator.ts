@@ -3,16 +3,15 @@ import type { Network, Node, Service, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
 import type { Change, TableChange } from '../store/apply.js'
 import type { Loop, LoopFactory } from '../store/loop.js'
-import { inSlices, Slices } from '../store/slices.js'
+import { inSlices } from '../store/slices.js'
 import type { Commit, Store, Tx, View } from '../store/store.js'
+import { Work } from '../store/work.js'
 import { Allocation, AllocationError } from './allocation.js'
 import { NodeUsage } from './node-usage.js'
 import { WaitingList } from './waiting-list.js'
 
 /** Objects looked at in one transaction. */
 const chunkSize = 200
-/** Transactions in flight before it waits for the first of them. */
-const maxInFlight = 16
 /** How many of those who wait for an address try again when one is freed. They may want others as well. */
 const retriesPerAddress = 20
 
@@ -79,6 +78,10 @@ export class Allocator implements Loop {
   onCommit({ changes }: Commit): void {
     for (const change of changes) this.#onChange(change)
     this.#retryFreed()
+  }
+
+  get hasWork(): boolean {
+    return this.#mustRestart || this.#unread !== undefined || this.#nextKind() !== undefined
   }
 
   async tick(signal: AbortSignal): Promise<void> {
@@ -239,44 +242,32 @@ export class Allocator implements Loop {
 
   /** Networks first, since services need them, and services before tasks. */
   async #allocateAll(signal: AbortSignal): Promise<void> {
-    const writes = new Set<Promise<void>>()
-    const failures: unknown[] = []
-    const slices = new Slices(this.#env)
-    for (let kind = this.#nextKind(); kind !== undefined; kind = this.#nextKind()) {
-      if (signal.aborted || failures.length > 0) break
-      const write: Promise<void> = this.#writeChunk(kind).then(
-        () => void writes.delete(write),
-        (error: unknown) => {
-          writes.delete(write)
-          failures.push(error)
-        },
-      )
-      writes.add(write)
-      if (writes.size >= maxInFlight) await Promise.race(writes)
-      if (slices.isOver) await slices.next()
-    }
-    await Promise.all(writes)
-    if (failures.length > 0) throw failures[0]
+    const work = new Work(this.#store, signal)
+    for (let kind = this.#nextKind(); kind !== undefined && work.mayGoOn; kind = this.#nextKind())
+      await work.breathe(this.#writeChunk(work, kind))
+    await work.end()
   }
 
   #nextKind(): Kind | undefined {
     return kinds.find((kind) => this.#dirty[kind].size > 0)
   }
 
-  #writeChunk(kind: Kind): Promise<void> {
+  /** @returns how many objects it has looked at. */
+  #writeChunk(work: Work, kind: Kind): number {
     const ids: string[] = []
     for (const id of this.#dirty[kind]) {
       if (ids.length === chunkSize) break
       ids.push(id)
     }
     for (const id of ids) this.#dirty[kind].delete(id)
-    return this.#store.update((tx) => {
+    work.update((tx) => {
       for (const id of kind === 'networks' ? ingressFirst(tx, ids) : ids) {
         this.#waiting[kind].delete(id)
         this.#allocate(tx, kind, id)
       }
       this.#retryFreed()
     })
+    return ids.length
   }
 
   #allocate(tx: Tx, kind: Kind, id: string): void {

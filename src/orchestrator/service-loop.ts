@@ -22,6 +22,11 @@ import { Work } from './work.js'
 /** Slots that one transaction looks at, as long as it is not full. */
 const slotsPerTransaction = 100
 const tasksPerSlice = 1000
+/** Tasks and steps that one transaction of plans looks at, more or less. */
+const costPerTransaction = 1000
+
+/** A part of a service's plan. Checks for itself that it is still wanted: it may run a turn later. */
+type Step = (tx: Tx, write: TaskWriter) => void
 
 /**
  * Keeps replicated and global services as their specs say: number of tasks, restarts, updates.
@@ -61,6 +66,10 @@ class ServiceLoop implements Loop {
     for (const change of changes) this.#marks.note(change)
   }
 
+  get hasWork(): boolean {
+    return this.#unscanned.length > 0 || !this.#marks.isEmpty
+  }
+
   async tick(signal: AbortSignal): Promise<void> {
     const work = new Work(this.#store, signal)
     await this.#scan(work)
@@ -84,46 +93,53 @@ class ServiceLoop implements Loop {
     }
   }
 
+  /** Small services share transactions; of a large one, the next transactions do what is left. */
   async #reconcileServices(work: Work): Promise<void> {
-    for (const id of [...this.#marks.services].sort()) {
-      if (!work.mayGoOn) return
-      if (!this.#marks.services.delete(id)) continue
-      await this.#reconcileService(work, id)
+    const ids = [...this.#marks.services].sort()
+    let steps: readonly Step[] = []
+    let serviceId = ''
+    for (let next = 0, at = 0; next < ids.length || at < steps.length;) {
+      // Cut short: the rest is planned anew.
+      if (!work.mayGoOn) {
+        if (at < steps.length) this.#marks.services.add(serviceId)
+        return
+      }
+      const concerned = new Set(at < steps.length ? [serviceId] : [])
+      let cost = 0
+      const write = (tx: Tx) => {
+        const writer = new TaskWriter(this.#env, tx)
+        while (!writer.isFull && cost < costPerTransaction) {
+          const step = steps[at]
+          if (step !== undefined) {
+            at++
+            cost++
+            step(tx, writer)
+          } else {
+            if (next === ids.length) break
+            serviceId = ids[next++] ?? ''
+            if (!this.#marks.services.delete(serviceId)) continue
+            concerned.add(serviceId)
+            const tasks = tx.tasks.by('service', serviceId)
+            cost += tasks.length + 1
+            steps = this.#planService(tx, serviceId, tasks)
+            at = 0
+          }
+        }
+      }
+      work.update(write, () => {
+        for (const id of concerned) this.#marks.services.add(id)
+      })
+      await work.breathe(cost)
     }
   }
 
-  async #reconcileService(work: Work, id: string): Promise<void> {
-    const redo = () => this.#marks.services.add(id)
-    let todo: readonly ((tx: Tx, write: TaskWriter) => void)[] = []
-    let cost = 0
-    work.update((tx) => {
-      const tasks = tx.tasks.by('service', id)
-      cost = tasks.length
-      todo = this.#planService(tx, id, tasks)
-    }, redo)
-    let at = 0
-    while (at < todo.length && work.mayGoOn) {
-      const from = at
-      work.update((tx) => {
-        const write = new TaskWriter(this.#env, tx)
-        while (at < todo.length && !write.isFull) todo[at++]?.(tx, write)
-      }, redo)
-      await work.breathe(cost + at - from)
-      cost = 0
-    }
-    await work.breathe(cost)
-    // Cut short: the rest is planned anew.
-    if (at < todo.length) redo()
-  }
-
-  /** Steps that check for themselves that they are still wanted: each may run a turn later. */
-  #planService(tx: Tx, id: string, tasks: readonly Task[]): ((tx: Tx, write: TaskWriter) => void)[] {
+  #planService(tx: Tx, id: string, tasks: readonly Task[]): readonly Step[] {
     const service = tx.services.get(id)
     if (service === undefined) {
       this.#rollouts.delete(id)
       this.#timers.clear(id)
       const left = tasks.filter((task) => task.desiredState < TaskState.Remove)
-      return left.map((task) => (_, write) => write.raise([task.id], TaskState.Remove))
+      return left.map((task) => (_: Tx, write: TaskWriter) => write.raise([task.id], TaskState.Remove))
     }
     switch (modeOf(service.spec)) {
       case 'replicated':
@@ -136,7 +152,7 @@ class ServiceLoop implements Loop {
     }
   }
 
-  #planReplicated(tx: Tx, service: Service, tasks: readonly Task[]) {
+  #planReplicated(tx: Tx, service: Service, tasks: readonly Task[]): readonly Step[] {
     const plan = planReplicated(service, tasks)
     for (const { slot, filling } of plan.slots) {
       if (needsAttention(filling, tx)) this.#marks.markSlot({ serviceId: service.id, place: { slot } })

@@ -105,6 +105,11 @@ export class Planner {
     return explainNodes(this.nodes.nodes(), requirementsOf(task, this.#networkDriver))
   }
 
+  /** Whether tasks wait for a node, or for their end. `step` may still find nothing to decide about them. */
+  get hasWork(): boolean {
+    return this.#queue.size + this.#preassigned.size + this.#unwanted.size > 0
+  }
+
   /**
    * The next few decisions, at most 200. Empty when there is nothing to decide now.
    * @param nowMs monotonic.

@@ -3,14 +3,12 @@ import type { Node, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
 import type { Change } from '../store/apply.js'
 import type { Loop, LoopFactory } from '../store/loop.js'
-import { inSlices, Slices } from '../store/slices.js'
+import { inSlices } from '../store/slices.js'
 import type { Commit, Store, Tx, View } from '../store/store.js'
+import { Work } from '../store/work.js'
 import type { NodeVerdict } from './explanation.js'
 import { isReady } from './filters.js'
 import { Planner, type Decision } from './planner.js'
-
-/** Transactions in flight before it waits for the first of them. */
-const maxInFlight = 16
 
 /**
  * Gives every pending task a node, or a reason why it has none. See DESIGN.md.
@@ -44,27 +42,21 @@ export class Scheduler implements Loop {
     for (const change of changes) this.#onChange(change)
   }
 
+  get hasWork(): boolean {
+    // What is being written may turn out to be still to do.
+    return this.#unread !== undefined || this.#inFlight.size > 0 || this.#planner.hasWork
+  }
+
   async tick(signal: AbortSignal): Promise<void> {
     await this.#readAll(signal)
-    const writes = new Set<Promise<void>>()
-    const failures: unknown[] = []
-    const slices = new Slices(this.#env)
-    while (!signal.aborted && failures.length === 0) {
+    const work = new Work(this.#store, signal)
+    while (work.mayGoOn) {
       const decisions = this.#planner.step(this.#env.monotonicMs())
       if (decisions.length === 0) break
-      const write = this.#write(decisions).then(
-        () => void writes.delete(write),
-        (error: unknown) => {
-          writes.delete(write)
-          failures.push(error)
-        },
-      )
-      writes.add(write)
-      if (writes.size >= maxInFlight) await Promise.race(writes)
-      if (slices.isOver) await slices.next()
+      this.#write(work, decisions)
+      await work.breathe(decisions.length)
     }
-    await Promise.all(writes)
-    if (failures.length > 0) throw failures[0]
+    await work.end()
     this.#armTimer()
   }
 
@@ -132,18 +124,18 @@ export class Scheduler implements Loop {
   }
 
   /** One transaction. Whatever comes of it, the planner then knows the tasks as they are. */
-  async #write(decisions: readonly Decision[]): Promise<void> {
+  #write(work: Work, decisions: readonly Decision[]): void {
     for (const { taskId } of decisions) this.#inFlight.add(taskId)
-    try {
-      await this.#store.update((tx) => {
-        for (const decision of decisions) applyDecision(tx, decision)
-      })
-    } finally {
+    const learn = () => {
       for (const { taskId } of decisions) {
         this.#inFlight.delete(taskId)
         this.#setTask(taskId, this.#store.view.tasks.get(taskId))
       }
     }
+    const write = (tx: Tx) => {
+      for (const decision of decisions) applyDecision(tx, decision)
+    }
+    work.update(write, learn, learn)
   }
 
   #armTimer(): void {

@@ -13,8 +13,10 @@ export interface Loop {
   start(view: View): void
   /** Notes what there is to do. No writes, no waiting. */
   onCommit(commit: Commit): void
+  /** Whether a tick would do anything now; asked after each commit. Loops without it are taken to have work. */
+  readonly hasWork?: boolean
   /**
-   * Does all pending work once. Runs after `start` and after commits, never twice at the same time.
+   * Does all pending work once. Runs after `start`, after commits and when woken, never twice at the same time.
    * After `signal` aborts nothing may be written any more.
    */
   tick(signal: AbortSignal): Promise<void>
@@ -28,6 +30,14 @@ export type LoopFactory = (env: Env, store: Store, wake: () => void) => Loop
 /** A failed tick is tried again after so long, doubled with each failure in a row up to the limit. */
 const retryDelayMs = 50
 const maxRetryDelayMs = 5000
+/**
+ * A loop ticks at once as long as commits are few. Under a stream of them it ticks at most once in so long,
+ * so that what they bring becomes one transaction instead of one for each. Behaviour: the pauses between
+ * commits of moby/swarmkit manager/scheduler/scheduler.go.
+ */
+const tickPeriodMs = 50
+/** Ticks that come at once after a time of quiet: one change of a user makes a few. */
+const ticksAtOnce = 4
 
 /** Runs loops while this member leads. */
 export class LoopRunner {
@@ -57,6 +67,8 @@ class LoopRun {
   #running: Promise<void> | undefined
   #wanted = false
   #failures = 0
+  /** How long the ticks so far last, at one in each period. Monotonic ms. */
+  #spentUntilMs = 0
 
   constructor(env: Env, store: Store, factory: LoopFactory) {
     this.#env = env
@@ -68,7 +80,7 @@ class LoopRun {
     this.#loop.start(this.#store.view)
     this.#unwatch = this.#store.watch((commit) => {
       this.#loop.onCommit(commit)
-      this.#wake()
+      if (this.#loop.hasWork !== false) this.#wake()
     })
     this.#wake()
   }
@@ -88,7 +100,8 @@ class LoopRun {
   #wake(delayMs = 0): void {
     this.#wanted = true
     if (this.#running !== undefined || this.#cancelTimer !== undefined || this.#abort.signal.aborted) return
-    this.#cancelTimer = this.#env.after(delayMs, () => {
+    const pacedMs = this.#spentUntilMs - this.#env.monotonicMs() - (ticksAtOnce - 1) * tickPeriodMs
+    this.#cancelTimer = this.#env.after(Math.max(delayMs, pacedMs, 0), () => {
       this.#cancelTimer = undefined
       this.#running = this.#run()
     })
@@ -96,6 +109,7 @@ class LoopRun {
 
   async #run(): Promise<void> {
     this.#wanted = false
+    this.#spentUntilMs = Math.max(this.#spentUntilMs, this.#env.monotonicMs()) + tickPeriodMs
     try {
       await this.#loop.tick(this.#abort.signal)
       this.#failures = 0

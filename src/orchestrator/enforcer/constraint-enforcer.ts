@@ -38,6 +38,10 @@ class ConstraintEnforcer implements Loop {
     }
   }
 
+  get hasWork(): boolean {
+    return this.#dirtyNodes.size > 0
+  }
+
   async tick(signal: AbortSignal): Promise<void> {
     const work = new Work(this.#store, signal)
     for (const id of [...this.#dirtyNodes].sort()) {

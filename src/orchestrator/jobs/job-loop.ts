@@ -47,6 +47,10 @@ class JobLoop implements Loop {
     }
   }
 
+  get hasWork(): boolean {
+    return this.#dirty.size > 0
+  }
+
   async tick(signal: AbortSignal): Promise<void> {
     const work = new Work(this.#store, signal)
     while (work.mayGoOn && this.#dirty.size > 0) {

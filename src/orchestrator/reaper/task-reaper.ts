@@ -52,6 +52,12 @@ class TaskReaper implements Loop {
     }
   }
 
+  get hasWork(): boolean {
+    if (this.#unscanned.length > 0) return true
+    const waiting = this.#dirtySlots.size + this.#removable.size
+    return waiting > maxBatch || (waiting > 0 && this.#cancelTimer === undefined)
+  }
+
   async tick(signal: AbortSignal): Promise<void> {
     const work = new Work(this.#store, signal)
     await this.#scan(work)

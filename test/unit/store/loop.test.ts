@@ -6,7 +6,10 @@ import { memoryStore } from '../../lib/memory-log.js'
 import { settle, SimulatedEnv } from '../../lib/simulated-env.js'
 
 /** A loop that notes what is asked of it. */
-function setUp(onTick: (tick: number, signal: AbortSignal) => Promise<void> | void = () => undefined) {
+function setUp(
+  onTick: (tick: number, signal: AbortSignal) => Promise<void> | void = () => undefined,
+  hasWork: () => boolean = () => true,
+) {
   const env = new SimulatedEnv()
   const { store } = memoryStore(env)
   const calls: string[] = []
@@ -19,6 +22,9 @@ function setUp(onTick: (tick: number, signal: AbortSignal) => Promise<void> | vo
         name: 'noting loop',
         start: (view) => void calls.push(`start ${view.services.size}`),
         onCommit: ({ index }) => void calls.push(`commit ${index}`),
+        get hasWork() {
+          return hasWork()
+        },
         tick: async (signal) => {
           calls.push('tick')
           await onTick(++ticks, signal)
@@ -51,6 +57,42 @@ test('commits that keep coming do not put off the tick', async () => {
   assert.equal(env.nextDueMs(), dueMs)
   await env.advanceAsync(0)
   assert.deepEqual(calls, ['start 0', 'tick', 'commit 1', 'tick'])
+})
+
+test('under a stream of commits a loop ticks at once a few times, then every 50 ms, until it is quiet', async () => {
+  const { env, calls, runner, create } = setUp()
+  const ticks = () => calls.filter((call) => call === 'tick').length
+  runner.start()
+  await env.advanceAsync(0)
+  const seen: number[] = []
+  for (let ms = 0; ms < 200; ms += 10) {
+    await create(`id-${ms}`)
+    await env.advanceAsync(0)
+    seen.push(ticks())
+    await env.advanceAsync(10)
+  }
+  assert.deepEqual(seen, [2, 3, 4, 4, 4, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7])
+  await env.advanceAsync(60_000)
+  for (const id of ['x', 'y', 'z']) {
+    const before = ticks()
+    await create(id)
+    await env.advanceAsync(0)
+    assert.equal(ticks(), before + 1)
+  }
+})
+
+test('a commit that gives a loop nothing to do makes no tick', async () => {
+  let hasWork = false
+  const { env, calls, runner, create } = setUp(undefined, () => hasWork)
+  runner.start()
+  await env.advanceAsync(0)
+  await create('a')
+  await env.advanceAsync(1000)
+  assert.deepEqual(calls, ['start 0', 'tick', 'commit 1'])
+  hasWork = true
+  await create('b')
+  await env.advanceAsync(0)
+  assert.deepEqual(calls.slice(-2), ['commit 2', 'tick'])
 })
 
 test('a tick never runs twice at once; what comes meanwhile is done afterwards', async () => {
