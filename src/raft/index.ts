@@ -24,7 +24,6 @@ export {
 export type { LogBatch, LogState, LogStorage } from './log/log-storage.js'
 export { MemoryLog } from './log/memory-log.js'
 export { formNewCluster } from './log/new-cluster.js'
-export { formNewCluster } from './log/new-cluster.js'
 export { raftLogSchema, SqliteLog } from './log/sqlite-log.js'
 export { NoLeaderError } from './reads.js'
 export { decodeMemberContext, encodeMemberContext, type MemberContext } from './member-context.js'
