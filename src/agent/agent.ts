@@ -138,6 +138,11 @@ export class Agent {
     // Whoever started the agent hears why it could not start.
     await this.#starting?.catch(() => undefined)
     if (this.#parts === undefined) return
+  /** What `describe` adds has changed: the managers are told now. */
+  redescribe(): void {
+    if (this.#parts !== undefined) void this.#describeTo(this.#parts.session)
+  }
+
     const { session, db } = this.#parts
     this.#cancelDescribe()
     this.#logs?.reset()
@@ -188,18 +193,21 @@ export class Agent {
 
   #describeLater(session: SessionClient): void {
     this.#cancelDescribe = this.#env.after(describeEveryMs, () => {
-      this.#describe()
-        .then((description) => {
-          if (isDeepStrictEqual(description, this.#description)) return
-          this.#description = description
-          session.describe(description)
-        })
-        .catch((error: unknown) => {
-          this.#env.log.warn({ err: errorText(error) }, 'the engine does not describe this node')
-        })
-        .finally(() => {
-          if (this.#stopped === undefined) this.#describeLater(session)
-        })
+      void this.#describeTo(session).finally(() => {
+        if (this.#stopped === undefined) this.#describeLater(session)
+      })
     })
   }
 }
+
+  /** Never rejects. */
+  async #describeTo(session: SessionClient): Promise<void> {
+    try {
+      const description = await this.#describe()
+      if (isDeepStrictEqual(description, this.#description)) return
+      this.#description = description
+      session.describe(description)
+    } catch (error) {
+      this.#env.log.warn({ err: errorText(error) }, 'the engine does not describe this node')
+    }
+  }

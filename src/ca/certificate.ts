@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { SwarmError } from '../model/errors.js'
-import { algorithmByOid, algorithmOfKey, verify, type SignatureAlgorithm } from './algorithms.js'
+import { algorithmByOid, verify, type SignatureAlgorithm } from './algorithms.js'
 import {
   bitsOf,
   bytesOf,
@@ -61,6 +61,8 @@ export interface Certificate {
   readonly keyUsage: ReadonlySet<number> | undefined
   readonly extendedKeyUsage: readonly string[] | undefined
   readonly dnsNames: readonly string[]
+  /** As they are in the certificate. */
+  readonly extensions: readonly Asn1[]
   /** Undefined for an algorithm that is not accepted (SHA-1, MD5, Ed25519, ...). */
   readonly signatureAlgorithm: SignatureAlgorithm | undefined
   readonly signatureAlgorithmOid: string
@@ -106,6 +108,18 @@ export function isSignedBy(certificate: Certificate, issuerKey: KeyObject): bool
   )
 }
 
+/**
+ * Whose key signed the first certificate of `chainPem`: one of those behind it, or one of the roots. The first
+ * root where it was none of them.
+ */
+export function issuerOf(chainPem: string, rootPem: string): Certificate {
+  const [leaf, ...intermediates] = parseCertificates(chainPem)
+  const roots = parseCertificates(rootPem)
+  const signed = (issuer: Certificate) =>
+    issuer.subjectDer.equals(leaf.issuerDer) && isSignedBy(leaf, issuer.publicKey)
+  return [...intermediates, ...roots].find(signed) ?? roots[0]
+}
+
 /** Subject key identifier after RFC 5280 4.2.1.2 (1): SHA-1 of the public key's bits. */
 export function keyIdOf(publicKeyDer: Uint8Array): Buffer {
   const [, bits] = children(fromDer(publicKeyDer))
@@ -140,7 +154,8 @@ function parse(der: Buffer): Certificate {
   if (tbs === undefined || issuer === undefined || subject === undefined || publicKeyInfo === undefined) {
     throw new Error('a field is missing')
   }
-  const extensions = parseExtensions(fields.slice(6))
+  const extensionItems = readExtensions(fields.slice(6))
+  const extensions = parseExtensions(extensionItems)
   const publicKeyDer = toDer(publicKeyInfo)
   const signatureAlgorithmOid = oidOf(children(algorithm)[0])
   const constraints = parseBasicConstraints(extensions.get(extensionOids.basicConstraints))
@@ -161,6 +176,7 @@ function parse(der: Buffer): Certificate {
     keyUsage: parseFlags(extensions.get(extensionOids.keyUsage)),
     extendedKeyUsage: parseOids(extensions.get(extensionOids.extendedKeyUsage)),
     dnsNames: parseDnsNames(extensions.get(extensionOids.subjectAltName)),
+    extensions: extensionItems,
     signatureAlgorithm: algorithmByOid(signatureAlgorithmOid),
     signatureAlgorithmOid,
     signature: bitsOf(signature),
@@ -189,12 +205,15 @@ function parseName(name: Asn1): DistinguishedName {
   }
 }
 
-/** Extension values by OID. */
-function parseExtensions(tail: readonly Asn1[]): Map<string, Asn1> {
-  const found = new Map<string, Asn1>()
+function readExtensions(tail: readonly Asn1[]): readonly Asn1[] {
   const wrapped = tail.find((item) => isContext(item, 3))
-  if (wrapped === undefined) return found
-  for (const extension of children(children(wrapped)[0])) {
+  return wrapped === undefined ? [] : children(children(wrapped)[0])
+}
+
+/** Extension values by OID. */
+function parseExtensions(items: readonly Asn1[]): Map<string, Asn1> {
+  const found = new Map<string, Asn1>()
+  for (const extension of items) {
     const parts = children(extension)
     // The criticality between them is optional.
     found.set(oidOf(parts[0]), fromDer(bytesOf(parts.at(-1))))
@@ -231,15 +250,4 @@ function parseDnsNames(value: Asn1 | undefined): readonly string[] {
   return children(value)
     .filter((name) => isContext(name, 2))
     .map(textOf)
-}
-
-/** @throws {SwarmError} InvalidArgument for a key or signature that is too weak to be a cluster's root. */
-export function checkRootStrength(certificate: Certificate): void {
-  algorithmOfKey(certificate.publicKey)
-  if (certificate.signatureAlgorithm === undefined) {
-    throw new SwarmError(
-      'InvalidArgument',
-      `unsupported signature algorithm: ${certificate.signatureAlgorithmOid}, RSA or ECDSA with SHA-2 needed`,
-    )
-  }
 }

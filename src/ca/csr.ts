@@ -1,7 +1,19 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { SwarmError } from '../model/errors.js'
 import { algorithmByOid, algorithmOfKey, verify } from './algorithms.js'
-import { bitsOf, children, explicit, fromDer, oidOf, toDer, unsignedInteger } from './der.js'
+import type { Certificate } from './certificate.js'
+import {
+  bitsOf,
+  children,
+  explicit,
+  fromDer,
+  oid,
+  oidOf,
+  sequence,
+  set,
+  toDer,
+  unsignedInteger,
+} from './der.js'
 import { distinguishedName, signedDer } from './issue.js'
 import { publicKeyDer } from './keys.js'
 import { formatPem, parsePem } from './pem.js'
@@ -15,6 +27,19 @@ export function createCsr(key: KeyObject): string {
     distinguishedName({}),
     fromDer(publicKeyDer(key)),
     explicit(0),
+  ])
+  return formatPem(LABEL, der)
+}
+
+const EXTENSION_REQUEST_OID = '1.2.840.113549.1.9.14'
+
+/** A PKCS#10 request in PEM for what `certificate` says already, names and extensions included. */
+export function createRootCsr(certificate: Certificate, key: KeyObject): string {
+  const der = signedDer(algorithmOfKey(key), key, [
+    unsignedInteger(Buffer.of(0)),
+    fromDer(certificate.subjectDer),
+    fromDer(certificate.publicKeyDer),
+    explicit(0, sequence(oid(EXTENSION_REQUEST_OID), set(sequence(...certificate.extensions)))),
   ])
   return formatPem(LABEL, der)
 }

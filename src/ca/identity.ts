@@ -20,6 +20,12 @@ export function organizationalUnit(role: NodeRole): string {
   return role === 'manager' ? MANAGER_OU : WORKER_OU
 }
 
+/** The names that a node's certificate is valid for: role and node, and for managers that of the CA. */
+export function dnsNamesOf({ nodeId, role }: Pick<NodeIdentity, 'nodeId' | 'role'>): readonly string[] {
+  const unit = organizationalUnit(role)
+  return role === 'manager' ? [unit, nodeId, CA_NAME] : [unit, nodeId]
+}
+
 /**
  * The identity in a node certificate. It says nothing about trust: verify the chain first.
  * @throws {SwarmError} Unauthenticated when a field is missing or the role is unknown.

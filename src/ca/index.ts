@@ -1,6 +1,6 @@
 export {
-  checkRootStrength,
   isSignedBy,
+  issuerOf,
   parseCertificate,
   parseCertificateDer,
   parseCertificates,
@@ -9,6 +9,7 @@ export {
 } from './certificate.js'
 export { ChainError, verifyChain, type ChainFault, type ChainOptions } from './chain.js'
 export { createCsr, parseCsr } from './csr.js'
+export { ExternalCa, type ExternalCaOptions } from './external-ca.js'
 export {
   CA_NAME,
   certificateIdentity,
@@ -17,6 +18,7 @@ export {
   type NodeIdentity,
   type NodeRole,
 } from './identity.js'
+export { checkImportedRoot } from './imported-root.js'
 export {
   createRootCa,
   createSigner,
@@ -42,6 +44,7 @@ export {
   type UnlockKeyChange,
 } from './key-read-writer.js'
 export { generateKey, parsePrivateKey, privateKeyPem, publicKeyDer } from './keys.js'
+export { normalizePem } from './pem.js'
 export { renewalDelayMs } from './renewal.js'
 export { clientTlsOptions, joinTlsOptions, peerIdentity, serverTlsOptions } from './tls.js'
 export { createUnlockKey, formatUnlockKey, parseUnlockKey } from './unlock-key.js'

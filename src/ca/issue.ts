@@ -23,7 +23,7 @@ import {
   unsignedInteger,
   type Asn1,
 } from './der.js'
-import { CA_NAME, organizationalUnit, type NodeIdentity } from './identity.js'
+import { CA_NAME, dnsNamesOf, organizationalUnit, type NodeIdentity } from './identity.js'
 import { generateKey, parsePrivateKey, privateKeyPem, publicKeyDer } from './keys.js'
 import { formatPem } from './pem.js'
 
@@ -96,7 +96,7 @@ export interface NodeCertificateRequest extends NodeIdentity {
 export function issueNodeCertificate(env: Env, signer: Signer, request: NodeCertificateRequest): string {
   const { nodeId, role, clusterId, expiryMs } = request
   const unit = organizationalUnit(role)
-  const names = role === 'manager' ? [unit, nodeId, CA_NAME] : [unit, nodeId]
+  const names = dnsNamesOf(request)
   const subject = distinguishedName({
     organization: clusterId,
     organizationalUnit: unit,
@@ -128,14 +128,15 @@ export function issueNodeCertificate(env: Env, signer: Signer, request: NodeCert
  * Behaviour: moby/swarmkit ca/certificates.go, CrossSignCACertificate.
  */
 export function crossSign(signer: Signer, certificate: Certificate): string {
-  const [version, serialNumber, , , dates, subject, key, ...rest] = certificate.tbs
+  const [version, serialNumber, , , dates, subject, key] = certificate.tbs
   if (!version || !isContext(version, 0) || !serialNumber || !dates || !subject || !key) {
     throw new SwarmError('InvalidArgument', 'only X.509 v3 certificates can be cross-signed')
   }
-  const wrapped = rest.find((item) => isContext(item, 3))
-  const kept = (wrapped === undefined ? [] : children(children(wrapped)[0])).filter(
-    (item) => oidOf(children(item)[0]) !== extensionOids.authorityKeyIdentifier,
-  )
+  const { authorityKeyIdentifier, subjectKeyIdentifier } = extensionOids
+  const kept = certificate.extensions.filter((item) => {
+    const dotted = oidOf(children(item)[0])
+    return dotted !== authorityKeyIdentifier && dotted !== subjectKeyIdentifier
+  })
   const der = signedDer(signer.algorithm, signer.key, [
     version,
     serialNumber,
@@ -144,7 +145,7 @@ export function crossSign(signer: Signer, certificate: Certificate): string {
     dates,
     subject,
     key,
-    extensions(...kept, authorityKeyId(signer)),
+    extensions(...kept, subjectKeyId(certificate), authorityKeyId(signer)),
   ])
   return formatPem('CERTIFICATE', der)
 }
@@ -194,9 +195,21 @@ function validity(nowMs: number, expiryMs: number): Asn1 {
   return sequence(time(nowMs - BACKDATE_MS), time(nowMs + expiryMs))
 }
 
+/** Roots that users bring may not name their key; what they sign does all the same. */
+function keyIdOfCertificate({ subjectKeyId: named, publicKeyDer: spki }: Certificate): Buffer {
+  return named ?? keyIdOf(spki)
+}
+
+function subjectKeyId(certificate: Certificate): Asn1 {
+  return extension(extensionOids.subjectKeyIdentifier, false, octetString(keyIdOfCertificate(certificate)))
+}
+
 function authorityKeyId({ certificate }: Signer): Asn1 {
-  const keyId = certificate.subjectKeyId ?? keyIdOf(certificate.publicKeyDer)
-  return extension(extensionOids.authorityKeyIdentifier, false, sequence(implicit(0, keyId)))
+  return extension(
+    extensionOids.authorityKeyIdentifier,
+    false,
+    sequence(implicit(0, keyIdOfCertificate(certificate))),
+  )
 }
 
 function keyUsage(...flags: readonly number[]): Asn1 {

@@ -36,3 +36,10 @@ export function formatPem(
   if (head.length > 0) head.push('')
   return [`-----BEGIN ${label}-----`, ...head, ...lines, `-----END ${label}-----`, ''].join('\n')
 }
+
+/** All blocks as they are distributed: without headers, and without the text around them. Empty where there is none. */
+export function normalizePem(text: string): string {
+  return parsePem(text)
+    .map(({ label, der }) => formatPem(label, der))
+    .join('')
+}

@@ -1,3 +1,4 @@
+import type { NodeCredentials } from '../ca/index.js'
 import type { Env } from '../env/env.js'
 import { clusterError } from '../model/errors.js'
 import type { Meta, Node } from '../model/objects.js'
@@ -13,6 +14,8 @@ export interface ControlContext {
    */
   readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
   readonly members: RaftMembers
+  /** This manager's own: external CAs want to see them. Without them, none can be asked. */
+  readonly credentials?: () => NodeCredentials
 }
 
 /** The managers as raft knows them. */

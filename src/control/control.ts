@@ -21,17 +21,19 @@ import { updateSwarm } from './swarm.js'
  * The checked writes of the API on a store. Only those on the leader's store can succeed.
  * @param options `findLocalNetwork`: without it, networks of this host's engine are simply not found.
  *   `members`: without it, the members of raft are the nodes that the store shows as managers.
+ *   `credentials`: without it, external CAs cannot be reached.
  */
 export function createControl(
   env: Env,
   store: Store,
-  options: Partial<Pick<ControlContext, 'findLocalNetwork' | 'members'>> = {},
+  options: Partial<Pick<ControlContext, 'findLocalNetwork' | 'members' | 'credentials'>> = {},
 ): Control {
   const context: ControlContext = {
     env,
     store,
     findLocalNetwork: options.findLocalNetwork ?? (() => Promise.resolve(undefined)),
     members: options.members ?? membersInStore(store),
+    ...(options.credentials !== undefined && { credentials: options.credentials }),
   }
   return {
     createService: (args) => createService(context, args),

@@ -1,12 +1,15 @@
+import { isDeepStrictEqual } from 'node:util'
 import { createJoinToken, createUnlockKey } from '../ca/index.js'
 import { formatDuration } from '../model/duration.js'
 import { SwarmError, clusterError } from '../model/errors.js'
-import type { Cluster } from '../model/objects.js'
-import { canonical, SwarmSpecSchema, type CAConfig, type SwarmSpec } from '../model/spec/index.js'
+import type { Cluster, RootCa } from '../model/objects.js'
+import { canonical, SwarmSpecSchema, type SwarmSpec } from '../model/spec/index.js'
 import type { Patch } from '../store/action.js'
 import { checkVersion, type ControlContext } from './context.js'
+import type { Tx, View } from '../store/store.js'
 import type { Control } from './interface.js'
 
+import { nextRootCa } from './root-ca.js'
 const hourNanos = 3600e9
 /** A node renews long before its certificate runs out, and must get the chance to. */
 const leastCertificateExpiry = hourNanos
@@ -16,23 +19,47 @@ type Args = Parameters<Control['updateSwarm']>[0]
 /**
  * Replaces the cluster's spec. What is absent becomes zero, as with Docker. Turning autolock on makes an
  * unlock key, turning it off drops it.
- * @throws {SwarmError} InvalidArgument; Unimplemented for a change of the root CA; Unknown when stale.
+ * @throws {SwarmError} InvalidArgument; Internal as `nextRootCa`; Unknown when stale.
  * Behaviour: moby daemon/cluster/swarm.go; moby/swarmkit manager/controlapi/cluster.go, UpdateCluster.
  */
 export async function updateSwarm(context: ControlContext, args: Args): Promise<void> {
   const spec = normaliseSwarmSpec(args.spec)
   validateSwarmSpec(spec)
-  await context.store.update((tx) => {
-    const [cluster] = tx.clusters.list()
-    if (cluster === undefined) throw clusterError('NotFound', 'cluster not found')
-    checkCaConfig(cluster, args.spec.CAConfig ?? {})
+  // The next root may have to be asked of external CAs, for which no transaction waits; should the managers
+  // have changed the root meanwhile, it is planned anew.
+  for (let isDone = false; !isDone;) {
+    const { rootCa: before } = clusterIn(context.store.view)
+    const rootCa = await nextRootCa(context, before, args.spec.CAConfig ?? {})
+    isDone = await context.store.update((tx) => write(tx, before, rootCa))
+  }
+
+  function write(tx: Tx, before: RootCa, rootCa: RootCa): boolean {
+    const cluster = clusterIn(tx)
     checkVersion(cluster, args.version)
     tx.update('clusters', cluster.id, {
+    if (!isDeepStrictEqual(cluster.rootCa, before)) return false
       spec,
       joinTokens: rotatedTokens(context, cluster, args),
+      ...(rootCa !== before && { rootCa }),
       ...unlockKeyPatch(context, cluster, spec, args.rotateManagerUnlockKey),
+      blacklistedCertificates: unexpired(tx.nowMs, cluster),
     })
-  })
+    return true
+  }
+}
+
+function clusterIn({ clusters }: Pick<View, 'clusters'>): Cluster {
+  const [cluster] = clusters.list()
+  if (cluster === undefined) throw clusterError('NotFound', 'cluster not found')
+  return cluster
+}
+
+/** What of the certificates that are refused could still be shown. */
+function unexpired(
+  nowMs: number,
+  { blacklistedCertificates: all }: Cluster,
+): Cluster['blacklistedCertificates'] {
+  return Object.fromEntries(Object.entries(all).filter(([, untilMs]) => untilMs > nowMs))
 }
 
 function normaliseSwarmSpec(sent: SwarmSpec): SwarmSpec {

@@ -1,5 +1,5 @@
 import { allocatorLoop } from '../allocator/index.js'
-import { parseCertificate, tlsInfo } from '../ca/index.js'
+import type { NodeCredentials } from '../ca/index.js'
 import { createControl } from '../control/index.js'
 import type { Control } from '../control/interface.js'
 import { Dispatcher } from '../dispatcher/index.js'
@@ -12,6 +12,7 @@ import { NoLeaderError, type RaftDriver } from '../raft/index.js'
 import { schedulerLoop } from '../scheduler/index.js'
 import { LoopRunner } from '../store/loop.js'
 import type { CommitListener, Store, View } from '../store/store.js'
+import type { Connection } from '../wire/index.js'
 import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
 import { forwardingControl, type Forward } from './forwarding-control.js'
@@ -19,9 +20,22 @@ import { hasNotReachedLeader, LeaderAccess, noLeaderText } from './leader-access
 import { ManagerMembers, type MemberLog } from './manager-members.js'
 import { resign } from './resign.js'
 import { RoleManager } from './role-manager.js'
+import { RootRotation, clusterTlsInfo, unconvergedNodes } from './root-rotation.js'
 
 /** What a manager needs of its member of the raft cluster. */
 export type RaftMember = MemberLog & Pick<RaftDriver, 'readIndex'>
+
+/** What a manager that does not lead asks of the one that does. */
+export interface LeaderRelay {
+  /** A connection for sessions. @throws {SwarmError} Unavailable without a leader, or a way to it. */
+  readonly dialSessions: () => Promise<Connection>
+  /** As `Dispatcher.logs`. */
+  readonly logs: (
+    selector: LogSelector,
+    options: LogOptions,
+    signal: AbortSignal,
+  ) => AsyncIterable<TaskLogMessage>
+}
 
 export { noLeaderText } from './leader-access.js'
 
@@ -45,10 +59,13 @@ export class Manager {
   #transitions: Promise<void> = Promise.resolve()
   #loops: LoopRunner | undefined
   #roleManager: RoleManager | undefined
+  #rootRotation: RootRotation | undefined
   #ready = false
-  #tlsInfo: ReturnType<typeof tlsInfo> | undefined
   readonly #leader: LeaderAccess
+  readonly #relay: LeaderRelay
   #hadLeader = false
+  /** Node of the manager that led last, other than this one. */
+  #formerLeaderId: string | undefined
 
   constructor(
     env: Env,
@@ -61,6 +78,10 @@ export class Manager {
       readonly forward: Forward
       /** Name of the host engine's network that is called so. */
       readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
+      /** The way to the leader, for what this manager relays. */
+      readonly leader: LeaderRelay
+      /** This node's own, for external CAs. */
+      readonly credentials: () => NodeCredentials
     },
   ) {
     this.#env = env
@@ -72,6 +93,7 @@ export class Manager {
     this.leaderControl = createControl(env, store, {
       findLocalNetwork: options.findLocalNetwork,
       members: this.members,
+      credentials: options.credentials,
     })
     this.#leader = new LeaderAccess(env, () => options.raft.leadership.leaderId !== undefined)
     this.control = forwardingControl(
@@ -79,8 +101,12 @@ export class Manager {
       () => this.members.leads,
       (name, args) => this.#leader.persist(() => options.forward(name, args), hasNotReachedLeader),
     )
-    this.caServer = new CaServer(env, store)
-    this.dispatcher = new Dispatcher(env, store, { managerId: options.node.id })
+    this.caServer = new CaServer(env, store, options.credentials)
+    this.#relay = options.leader
+    this.dispatcher = new Dispatcher(env, store, {
+      managerId: options.node.id,
+      dialLeader: () => options.leader.dialSessions(),
+    })
   }
 
   get view(): View {
@@ -99,17 +125,25 @@ export class Manager {
       .some(({ blacklistedCertificates }) => nodeId in blacklistedCertificates)
   }
 
-  /** Root rotation comes with the cluster's certificates. */
   get rootRotationInProgress(): boolean {
-    return false
+    return this.#cluster().rootCa.rotation !== undefined
   }
 
   /** What `GET /swarm` shows of the root. */
   get tlsInfo() {
-    const { certPem } = this.#cluster().rootCa
-    this.#tlsInfo =
-      this.#tlsInfo?.TrustRoot === certPem ? this.#tlsInfo : tlsInfo(certPem, parseCertificate(certPem))
-    return this.#tlsInfo
+    return clusterTlsInfo(this.#cluster())
+  }
+
+  /** What a user ought to see to, for `/info`. */
+  get warnings(): readonly string[] {
+    const [cluster] = this.view.clusters.list()
+    if (cluster?.rootCa.rotation === undefined) return []
+    const down = unconvergedNodes(this.view).filter(({ status }) => status.state !== 'ready')
+    if (down.length === 0) return []
+    const names = down.map(({ id, description }) => description?.Hostname ?? id).join(', ')
+    return [
+      `WARNING: the rotation of the root CA waits for nodes that are down: ${names}. It goes on when they are back or removed.`,
+    ]
   }
 
   watch(listener: CommitListener): () => void {
@@ -125,8 +159,11 @@ export class Manager {
     return this.members.statusOf(node.id)
   }
 
+  /** Logs are read where the nodes' sessions are: on the leader. */
   logs(selector: LogSelector, options: LogOptions, signal: AbortSignal): AsyncIterable<TaskLogMessage> {
-    return this.dispatcher.logs(selector, options, signal)
+    return this.members.leads
+      ? this.dispatcher.logs(selector, options, signal)
+      : this.#relay.logs(selector, options, signal)
   }
 
   /**
@@ -155,13 +192,23 @@ export class Manager {
   onLeadership(leads: boolean): void {
     this.#leader.onChange(this.#hadLeader)
     this.#hadLeader = this.#raft.leadership.leaderId !== undefined
-    if (!leads) this.#store.leadershipLost()
+    if (!leads) {
+      this.#store.leadershipLost()
+      this.#formerLeaderId = this.#leaderNodeId() ?? this.#formerLeaderId
+      this.dispatcher.leaderChanged()
+    }
     this.#transitions = this.#transitions.then(() => (leads ? this.#startLeading() : this.#stopLeading()))
   }
 
   async stop(): Promise<void> {
     this.#transitions = this.#transitions.then(() => this.#stopLeading())
     await this.#transitions
+    await this.dispatcher.close()
+  }
+
+  #leaderNodeId(): string | undefined {
+    const { leaderId } = this.#raft.leadership
+    return this.members.list().find(({ id }) => id === leaderId)?.nodeId
   }
 
   /** A leader when it has started everything, a follower when it has the cluster's objects and a leader. */
@@ -188,8 +235,9 @@ export class Manager {
     }
     this.#loops = new LoopRunner(this.#env, this.#store, [...orchestratorLoops, allocatorLoop, schedulerLoop])
     this.#loops.start()
-    this.dispatcher.start()
+    this.dispatcher.start(this.#formerLeaderId)
     this.#roleManager = new RoleManager(this.#env, this.#store, this.members, this.#node.id)
+    this.#rootRotation = new RootRotation(this.#env, this.#store)
     this.#ready = true
     this.#env.log.info({ node: this.#node.id }, 'this manager leads the swarm')
   }
@@ -198,10 +246,12 @@ export class Manager {
     if (this.#loops === undefined) return
     const loops = this.#loops
     const roleManager = this.#roleManager
+    const rootRotation = this.#rootRotation
     this.#loops = undefined
     this.#roleManager = undefined
+    this.#rootRotation = undefined
     this.#ready = false
-    await Promise.all([loops.stop(), this.dispatcher.stop(), roleManager?.stop()])
+    await Promise.all([loops.stop(), this.dispatcher.stop(), roleManager?.stop(), rootRotation?.stop()])
   }
 }
 

@@ -227,6 +227,17 @@ export interface RootCa {
   readonly lastForcedRotation: number
 }
 
+  /** Present while nodes are on their way to another root. */
+  readonly rotation?: RootRotation
+}
+
+/** The root that is to replace the present one. */
+export interface RootRotation {
+  readonly certPem: string
+  /** Absent with an external CA. */
+  readonly keyPem?: string
+  /** The same root as an intermediate below the present one: what it signs is valid under both. */
+  readonly crossSignedPem: string
 /** Every table of the store with what it holds. */
 export interface Tables {
   readonly services: Service

@@ -23,6 +23,8 @@ import type { SwarmDirectory } from './state-file.js'
 export const rootCaCall = 'root-ca'
 export const certificateCall = 'certificate'
 
+/** An external CA may have to be asked meanwhile, and another one where the first does not answer. */
+export const certificateTimeoutMs = 15_000
 /** How often, and how far apart, a joining node asks. Behaviour: moby/swarmkit ca/certificates.go. */
 const attempts = 5
 const betweenAttemptsMs = 2000
@@ -60,7 +62,10 @@ export async function joinCluster(
   const key = generateKey()
   const request = { csrPem: createCsr(key), token, availability }
   const answer = await insist(env, signal, () =>
-    callNode(env, address, certificateCall, request, { tls: joinTlsOptions(rootPem) }),
+    callNode(env, address, certificateCall, request, {
+      tls: joinTlsOptions(rootPem),
+      timeoutMs: certificateTimeoutMs,
+    }),
   )
   const issued = readIssued(answer.result)
   checkIssued(env, issued, key, rootPem)

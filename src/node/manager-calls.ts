@@ -41,8 +41,10 @@ export function managerCalls(env: Env, options: ManagerCallOptions): ReadonlyMap
     leaderOnly(env, options, name, answer),
   ]
   return new Map<string, CallHandler>([
-    [rootCaCall, () => Promise.resolve({ rootPem: keys.credentials.rootPem })],
     [probeCall, () => Promise.resolve({ nodeId: identity.nodeId })],
+    onLeader(rootCaCall, (_args, _caller, { manager }) =>
+      Promise.resolve({ rootPem: manager.caServer.rootPem() }),
+    ),
     onLeader(certificateCall, (args, caller, { manager }) => manager.caServer.issue(args, caller.identity)),
     onLeader(joinRaftCall, (args, caller, { manager }) =>
       manager.members.join(args, managerOf(caller), (addr, nodeId) => probe(env, keys, addr, nodeId)),

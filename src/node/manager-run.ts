@@ -145,6 +145,7 @@ export class ManagerRun {
       newCluster: founding?.newCluster,
       findLocalNetwork: host.findLocalNetwork,
       forward: (name, args) => host.forward({ name, args }),
+      credentials: () => keys.credentials,
     })
     followUnlockKey(env, store, keys)
     transport.attach(raft)

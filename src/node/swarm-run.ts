@@ -3,7 +3,7 @@ import { Agent } from '../agent/index.js'
 import {
   certificateIdentity,
   clientTlsOptions,
-  parseCertificate,
+  issuerOf,
   parseCertificates,
   tlsInfo,
   verifyChain,
@@ -18,7 +18,7 @@ import type { Manager } from '../manager/manager.js'
 import { webSocketConnection, type Connection, type SessionMessage } from '../wire/index.js'
 import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from './addresses.js'
 import { CertificateRenewer } from './certificate-renewer.js'
-import { certificateCall, readIssued } from './certificates.js'
+import { certificateCall, certificateTimeoutMs, readIssued } from './certificates.js'
 import { callNode, leaderHeader } from './cluster-calls.js'
 import type { Founding } from './founding.js'
 import { leaveRaftCall, reachabilityCall } from './manager-calls.js'
@@ -105,7 +105,8 @@ export class SwarmRun {
     })
     this.#renewer = new CertificateRenewer(env, {
       keys: this.#keys,
-      request: async (csrPem) => readIssued(await this.callManagers(certificateCall, { csrPem })),
+      request: async (csrPem) =>
+        readIssued(await this.callManagers(certificateCall, { csrPem }, { timeoutMs: certificateTimeoutMs })),
       onRenewed: () => this.#onRenewed(),
     })
   }
@@ -254,7 +255,10 @@ export class SwarmRun {
     }
     this.#keys
       .saveRoot(rootPem)
-      .then(() => this.#managerSide?.useCredentials(this.#keys))
+      .then(() => {
+        this.#managerSide?.useCredentials(this.#keys)
+        this.#agent.redescribe()
+      })
       .catch((error: unknown) =>
         this.#env.log.error({ err: errorText(error) }, 'the new root could not be saved'),
       )
@@ -323,6 +327,7 @@ export class SwarmRun {
 
   async #onRenewed(): Promise<void> {
     this.#managerSide?.useCredentials(this.#keys)
+    this.#agent.redescribe()
     const isRunning = this.#managerSide !== undefined
     if ((this.role === 'manager') === isRunning && !this.#isEvicted) return
     const change =
@@ -443,7 +448,7 @@ export class SwarmRun {
   }
 }
 
-/** What the node shows of the root that it trusts. */
-function tlsInfoOf({ credentials }: KeyReadWriter) {
-  return tlsInfo(credentials.rootPem, parseCertificate(credentials.rootPem))
+/** What the node shows of the root that it trusts, and of the one that signed its certificate. */
+function tlsInfoOf({ credentials: { certificatePem, rootPem } }: KeyReadWriter) {
+  return tlsInfo(rootPem, issuerOf(certificatePem, rootPem))
 }

@@ -1,6 +1,13 @@
 import type { WebSocket } from 'ws'
 import { Agent } from '../../agent/index.js'
-import { parseCertificate, parseCertificates, renewalDelayMs, tlsInfo, verifyChain } from '../../ca/index.js'
+import {
+  issuerOf,
+  parseCertificate,
+  parseCertificates,
+  renewalDelayMs,
+  tlsInfo,
+  verifyChain,
+} from '../../ca/index.js'
 import { SimWorld } from '../../engine/sim/world.js'
 import type { Env } from '../../env/env.js'
 import { SimExecutor } from '../../executor/sim/executor.js'
@@ -124,8 +131,8 @@ export class SimNode {
       storage: this.#tasks,
       dial: () => this.#dial(),
       describe: (description) => {
-        const { rootPem } = this.#member.credentials
-        return { ...description, TLSInfo: tlsInfo(rootPem, parseCertificate(rootPem)) }
+        const { certificatePem, rootPem } = this.#member.credentials
+        return { ...description, TLSInfo: tlsInfo(rootPem, issuerOf(certificatePem, rootPem)) }
       },
       onSession: (session) => this.#onSession(session),
       onRemoved: (reason) => this.#onRemoved(reason),
@@ -153,6 +160,7 @@ export class SimNode {
       return
     }
     this.#member = { ...this.#member, credentials: { ...credentials, rootPem } }
+    this.#agent.redescribe()
   }
 
   #onRemoved(reason: string): void {
@@ -215,6 +223,7 @@ export class SimNode {
       const manager = this.#presence === 'up' ? this.#remotes.pick() : undefined
       if (manager === undefined) throw new Error('there is no way to a manager')
       this.#member = await renew(this.#env, manager, this.#member)
+      this.#agent.redescribe()
       this.#renewLater()
     } catch (error) {
       this.#env.log.warn({ err: errorText(error) }, 'the certificate could not be renewed; it is tried again')

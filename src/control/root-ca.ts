@@ -1,0 +1,166 @@
+import {
+  checkImportedRoot,
+  createRootCa,
+  createSigner,
+  crossSign,
+  ExternalCa,
+  normalizePem,
+  parseCertificate,
+  type Signer,
+} from '../ca/index.js'
+import { SwarmError, clusterError, errorText } from '../model/errors.js'
+import type { RootCa } from '../model/objects.js'
+import type { CAConfig } from '../model/spec/index.js'
+import type { ControlContext } from './context.js'
+
+const yearMs = 365 * 24 * 60 * 60 * 1000
+/** What is left of a root that nodes shall move to. */
+const leastRootExpiryMs = yearMs
+
+/** A root that nodes shall move to. */
+interface NextRoot {
+  readonly certPem: string
+  readonly keyPem: string | undefined
+}
+
+/**
+ * The URLs of the external CAs that sign with the root `certPem`. One without a certificate signs with the
+ * present root.
+ * Behaviour: moby/swarmkit ca/server.go, filterExternalCAURLS.
+ */
+export function externalCaUrls(config: CAConfig | undefined, currentPem: string, certPem: string): string[] {
+  const wanted = normalizePem(certPem)
+  return (config?.ExternalCAs ?? []).flatMap(({ CACert: own = '', URL: url }) =>
+    url !== undefined && normalizePem(own === '' ? currentPem : own) === wanted ? [url] : [],
+  )
+}
+
+/**
+ * What becomes of the cluster's root when its configuration is to be `sent`: it stays (the same object), a
+ * rotation begins or is replaced by another one, or one under way ends before its time.
+ * @throws {SwarmError} InvalidArgument; Internal when the present root cannot sign the next one.
+ * Behaviour and texts: moby/swarmkit manager/controlapi/ca_rotation.go, validateCAConfig.
+ */
+export async function nextRootCa(context: ControlContext, rootCa: RootCa, sent: CAConfig): Promise<RootCa> {
+  const current = normalizePem(rootCa.certPem)
+  const certPem = normalizePem(sent.SigningCACert ?? '')
+  const keyPem = sent.SigningCAKey === '' ? undefined : sent.SigningCAKey
+  const lastForcedRotation = sent.ForceRotate ?? 0
+  if (keyPem !== undefined && certPem === '') {
+    throw invalid('if a signing CA key is provided, the signing CA cert must also be provided')
+  }
+  const requireExternalCa = (root: string, word: string) =>
+    checkExternalCa(context, externalCaUrls(sent, current, root), root, word)
+  const rotationTo = async (next: NextRoot): Promise<RootCa> => ({
+    ...rootCa,
+    lastForcedRotation,
+    rotation: { ...rootOf(next), crossSignedPem: await crossSigned(context, rootCa, next, sent) },
+  })
+
+  if (rootCa.keyPem === undefined && !(certPem === current && keyPem !== undefined)) {
+    await requireExternalCa(current, 'current')
+  }
+  if (certPem === '') {
+    if (rootCa.lastForcedRotation !== lastForcedRotation) return rotationTo(createRootCa(context.env))
+    const { rotation } = rootCa
+    if (rotation !== undefined && rotation.keyPem === undefined) {
+      await requireExternalCa(normalizePem(rotation.certPem), 'next')
+    }
+    return rootCa
+  }
+
+  const publicKeyDer = checkNextRoot(context, certPem, keyPem)
+  if (keyPem === undefined) await requireExternalCa(certPem, 'desired')
+  if (certPem === current) {
+    return { certPem: rootCa.certPem, ...(keyPem !== undefined && { keyPem }), lastForcedRotation }
+  }
+  // Two roots with one key cannot be told apart by what they have signed.
+  if (parseCertificate(current).publicKeyDer.equals(publicKeyDer)) {
+    throw invalid('Cannot update to a cert with an identical key')
+  }
+  const { rotation } = rootCa
+  if (rotation !== undefined && normalizePem(rotation.certPem) === certPem) {
+    const { crossSignedPem } = rotation
+    return { ...rootCa, lastForcedRotation, rotation: { ...rootOf({ certPem, keyPem }), crossSignedPem } }
+  }
+  return rotationTo({ certPem, keyPem })
+}
+
+function rootOf({ certPem, keyPem }: NextRoot): { readonly certPem: string; readonly keyPem?: string } {
+  return { certPem, ...(keyPem !== undefined && { keyPem }) }
+}
+
+/** @returns its public key. */
+function checkNextRoot({ env }: ControlContext, certPem: string, keyPem: string | undefined): Buffer {
+  const nowMs = env.nowMs()
+  try {
+    const [certificate, ...others] = checkImportedRoot(nowMs, certPem, keyPem)
+    if (others.length > 0) throw invalid('the desired CA certificate cannot contain multiple certificates')
+    if (certificate.notAfterMs < nowMs + leastRootExpiryMs) throw invalid('CA certificate expires too soon')
+    return certificate.publicKeyDer
+  } catch (error) {
+    if (!(error instanceof SwarmError) || error.message.startsWith('rpc error')) throw error
+    throw clusterError(error.code, error.message, { cause: error })
+  }
+}
+
+async function checkExternalCa(
+  context: ControlContext,
+  urls: readonly string[],
+  root: string,
+  word: string,
+): Promise<void> {
+  const isReachable = urls.length > 0 && (await externalCa(context, urls, root)?.isReachable())
+  if (isReachable === true) return
+  throw invalid(
+    `there must be at least one valid, reachable external CA corresponding to the ${word} CA certificate`,
+  )
+}
+
+/** The next root, signed by the present one: not by the target of a rotation that may be under way. */
+async function crossSigned(
+  context: ControlContext,
+  rootCa: RootCa,
+  next: NextRoot,
+  sent: CAConfig,
+): Promise<string> {
+  const current = normalizePem(rootCa.certPem)
+  if (rootCa.keyPem !== undefined) {
+    const signer = createSigner(rootCa.certPem, rootCa.keyPem)
+    return orFail(context, () => crossSign(signer, parseCertificate(next.certPem)))
+  }
+  if (next.keyPem === undefined) {
+    throw invalid('rotating from one external CA to a different external CA is not supported')
+  }
+  const nextSigner: Signer = createSigner(next.certPem, next.keyPem)
+  const external = externalCa(context, externalCaUrls(sent, current, current), current)
+  return orFail(context, async () => normalizePem((await external?.crossSign(nextSigner)) ?? ''))
+}
+
+async function orFail({ env }: ControlContext, sign: () => string | Promise<string>): Promise<string> {
+  try {
+    const pem = await sign()
+    if (!parseCertificate(pem).isCa) throw new Error('certificate not a CA')
+    return pem
+  } catch (error) {
+    env.log.error(
+      { err: errorText(error) },
+      'unable to generate a cross-signed certificate for root rotation',
+    )
+    throw clusterError('Internal', 'unable to generate a cross-signed certificate for root rotation', {
+      cause: error,
+    })
+  }
+}
+
+function externalCa(
+  { env, credentials }: ControlContext,
+  urls: readonly string[],
+  root: string,
+): ExternalCa | undefined {
+  return credentials && new ExternalCa(env, { urls, credentials: credentials(), roots: [root] })
+}
+
+function invalid(text: string): SwarmError {
+  return clusterError('InvalidArgument', text)
+}
