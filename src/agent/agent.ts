@@ -134,15 +134,15 @@ export class Agent {
     this.#describeLater(session)
   }
 
-  async #end(before: (parts: Parts) => Promise<void>, after: (parts: Parts) => Promise<void>): Promise<void> {
-    // Whoever started the agent hears why it could not start.
-    await this.#starting?.catch(() => undefined)
-    if (this.#parts === undefined) return
   /** What `describe` adds has changed: the managers are told now. */
   redescribe(): void {
     if (this.#parts !== undefined) void this.#describeTo(this.#parts.session)
   }
 
+  async #end(before: (parts: Parts) => Promise<void>, after: (parts: Parts) => Promise<void>): Promise<void> {
+    // Whoever started the agent hears why it could not start.
+    await this.#starting?.catch(() => undefined)
+    if (this.#parts === undefined) return
     const { session, db } = this.#parts
     this.#cancelDescribe()
     this.#logs?.reset()
@@ -198,7 +198,6 @@ export class Agent {
       })
     })
   }
-}
 
   /** Never rejects. */
   async #describeTo(session: SessionClient): Promise<void> {
@@ -211,3 +210,4 @@ export class Agent {
       this.#env.log.warn({ err: errorText(error) }, 'the engine does not describe this node')
     }
   }
+}

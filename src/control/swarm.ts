@@ -5,11 +5,11 @@ import { SwarmError, clusterError } from '../model/errors.js'
 import type { Cluster, RootCa } from '../model/objects.js'
 import { canonical, SwarmSpecSchema, type SwarmSpec } from '../model/spec/index.js'
 import type { Patch } from '../store/action.js'
-import { checkVersion, type ControlContext } from './context.js'
 import type { Tx, View } from '../store/store.js'
+import { checkVersion, type ControlContext } from './context.js'
 import type { Control } from './interface.js'
-
 import { nextRootCa } from './root-ca.js'
+
 const hourNanos = 3600e9
 /** A node renews long before its certificate runs out, and must get the chance to. */
 const leastCertificateExpiry = hourNanos
@@ -36,13 +36,13 @@ export async function updateSwarm(context: ControlContext, args: Args): Promise<
   function write(tx: Tx, before: RootCa, rootCa: RootCa): boolean {
     const cluster = clusterIn(tx)
     checkVersion(cluster, args.version)
-    tx.update('clusters', cluster.id, {
     if (!isDeepStrictEqual(cluster.rootCa, before)) return false
+    tx.update('clusters', cluster.id, {
       spec,
-      joinTokens: rotatedTokens(context, cluster, args),
       ...(rootCa !== before && { rootCa }),
-      ...unlockKeyPatch(context, cluster, spec, args.rotateManagerUnlockKey),
+      joinTokens: rotatedTokens(context, cluster, args),
       blacklistedCertificates: unexpired(tx.nowMs, cluster),
+      ...unlockKeyPatch(context, cluster, spec, args.rotateManagerUnlockKey),
     })
     return true
   }

@@ -225,8 +225,6 @@ export interface RootCa {
   /** Absent with an external CA. */
   readonly keyPem?: string
   readonly lastForcedRotation: number
-}
-
   /** Present while nodes are on their way to another root. */
   readonly rotation?: RootRotation
 }
@@ -238,6 +236,8 @@ export interface RootRotation {
   readonly keyPem?: string
   /** The same root as an intermediate below the present one: what it signs is valid under both. */
   readonly crossSignedPem: string
+}
+
 /** Every table of the store with what it holds. */
 export interface Tables {
   readonly services: Service
