@@ -2,9 +2,9 @@ import type { Node, Service, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
 import type { Change } from '../store/apply.js'
 import { slotKey, type View } from '../store/schema.js'
-import { isInvalidNode, isLostNode, mayChangeEligibility } from './node.js'
+import { isDraining, isInvalidNode, isLostNode, mayChangeEligibility } from './node.js'
 import { placeKey, placeOf } from './slot.js'
-import { isDead, isLive, isUpdating, modeOf } from './spec.js'
+import { isDead, isLive, isPaused, isUpdating, modeOf } from './spec.js'
 import type { Place } from './task.js'
 import type { Rollout } from './update/rollout.js'
 
@@ -84,9 +84,10 @@ export class Marks {
     if (modeOf(after.spec) === 'global') this.#globalServices.add(id)
     const specChanged = before?.spec !== after.spec || before.specVersion !== after.specVersion
     const begun = isUpdating(after) && this.#underWay.get(id)?.matches(after) !== true
-    if (specChanged || begun || (after.updateStatus === undefined && before.updateStatus !== undefined)) {
-      this.services.add(id)
-    }
+    const cleared = after.updateStatus === undefined && before?.updateStatus !== undefined
+    // What is being moved off a node goes on while the update does not.
+    const paused = isPaused(after) && before !== undefined && !isPaused(before)
+    if (specChanged || begun || cleared || paused) this.services.add(id)
   }
 
   #noteTask(before: Task | undefined, after: Task | undefined): void {
@@ -125,9 +126,12 @@ export class Marks {
 
   #noteNode(id: string, before: Node | undefined, after: Node | undefined): void {
     const becameInvalid = isInvalidNode(after) && (before === undefined || !isInvalidNode(before))
-    if (becameInvalid || isLostNode(after) !== isLostNode(before)) {
+    const drains = isDraining(after)
+    if (becameInvalid || isLostNode(after) !== isLostNode(before) || drains !== isDraining(before)) {
       for (const task of this.#view.tasks.by('node', id)) {
         if (isLive(task) || !isDead(task)) this.#markSlotOf(task)
+        // Its slot is moved when its service has room for that.
+        if (drains && isLive(task) && task.serviceId !== undefined) this.services.add(task.serviceId)
       }
     }
     if (!mayChangeEligibility(before, after)) return

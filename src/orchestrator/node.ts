@@ -11,6 +11,11 @@ export function isLostNode(node: Node | undefined): boolean {
   return node === undefined || node.status.state === 'down'
 }
 
+/** Is being emptied, and can still be talked to: what runs there may be moved with care. */
+export function isDraining(node: Node | undefined): boolean {
+  return node?.spec.Availability === 'drain' && node.status.state !== 'down'
+}
+
 /**
  * Whether a service with one task per node may now want a task on the node, or no longer. Nodes report
  * their description each time they connect: that alone is nothing new.

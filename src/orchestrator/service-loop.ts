@@ -9,13 +9,14 @@ import { planGlobalSlot, type GlobalPlan } from './global/plan.js'
 import { Marks, type SlotRef } from './marks.js'
 import { isInvalidNode } from './node.js'
 import { planReplicated } from './replicated/plan.js'
-import { isDue, planSlot, type SlotView } from './restart/plan-slot.js'
+import { isDue, planSlot, waitsToLeave, type SlotView } from './restart/plan-slot.js'
 import { fillingTasks, groupByNode, isStopping, placeKey } from './slot.js'
-import { isDead, isJob, isLive, isPaused, isRollingBack, isUpdating, modeOf } from './spec.js'
+import { isDead, isJob, isLive, isRollingBack, isUpdating, modeOf } from './spec.js'
 import type { Place } from './task.js'
 import { KeyedTimers } from './timers.js'
 import { afterUpdateFailure, isUpdateFailure } from './update/failure.js'
-import { isSlotDirty, Rollout, type RolloutSlot } from './update/rollout.js'
+import { Rollout } from './update/rollout.js'
+import { needOf, type RolloutSlot } from './update/slot-update.js'
 import { TaskWriter, tasksPerTransaction } from './write.js'
 import { Work } from './work.js'
 
@@ -182,16 +183,12 @@ class ServiceLoop implements Loop {
     this.#planRollout(tx, service, slots)
   }
 
-  /** Finds out whether the service has to be updated, or an update under way has changed. */
+  /** Finds out whether slots have to be updated or moved, or what is under way has changed. */
   #planRollout(tx: Tx, service: Service, slots: readonly RolloutSlot[]): void {
     const view = this.#viewOf(tx, service)
     const rollout = this.#rollouts.get(service.id)
-    if (isPaused(service)) {
-      this.#rollouts.delete(service.id)
-      return
-    }
     if (rollout?.matches(service) === true) rollout.enqueue(view, slots)
-    else if (isUpdating(service) || slots.some(({ tasks }) => isSlotDirty(tasks, view))) {
+    else if (isUpdating(service) || slots.some((slot) => needOf(slot, view) !== undefined)) {
       this.#rollouts.set(service.id, new Rollout(view, slots))
     } else {
       this.#rollouts.delete(service.id)
@@ -249,6 +246,7 @@ class ServiceLoop implements Loop {
     write.raise(plan.removeTaskIds, TaskState.Remove)
     write.raise(plan.shutdownTaskIds, TaskState.Shutdown)
     write.raise(plan.promoteTaskIds, TaskState.Running)
+    write.note(plan.stayingTaskIds, 'started')
     const create = plan.replacement ?? plan.create
     if (create !== undefined) write.create(service, ref.place, create)
     for (const id of plan.shutdownTaskIds) this.#marks.forgetRun(id)
@@ -301,7 +299,7 @@ class ServiceLoop implements Loop {
     const rollout = this.#rollouts.get(id)
     const service = tx.services.get(id)
     if (rollout === undefined) return 0
-    if (service === undefined || isPaused(service) || !rollout.matches(service)) {
+    if (service === undefined || !rollout.matches(service)) {
       this.#rollouts.delete(id)
       return 0
     }
@@ -314,6 +312,7 @@ class ServiceLoop implements Loop {
       // A new task is there already: what keeps it waiting may concern the update only from now on.
       else this.#marks.markSlot({ serviceId: id, place })
     }
+    write.note(step.waitingTaskIds, waitsToLeave)
     if (step.updateStatus !== undefined) tx.update('services', id, { updateStatus: step.updateStatus })
     if (step.done) this.#rollouts.delete(id)
     if (step.more) this.#marks.rollouts.add(id)

@@ -1,6 +1,6 @@
 import type { Node, Service, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
-import { isLostNode } from './node.js'
+import { isDraining, isLostNode } from './node.js'
 import { shouldRestart } from './restart/policy.js'
 import { isDead, isLive } from './spec.js'
 import type { Place } from './task.js'
@@ -83,4 +83,13 @@ export function isStopping(task: Task, nodeOf: (id: string) => Node | undefined)
   if (task.desiredState < TaskState.Shutdown || isDead(task)) return false
   if (task.status.state < TaskState.Assigned) return false
   return task.nodeId !== undefined && !isLostNode(nodeOf(task.nodeId))
+}
+
+/**
+ * Serves on a node that is being drained: it stays until its slot has its turn to be moved. Who does not
+ * serve yet has nothing to stay for.
+ */
+export function isLeaving(task: Task, nodeOf: (id: string) => Node | undefined): boolean {
+  if (task.desiredState !== TaskState.Running || task.status.state !== TaskState.Running) return false
+  return task.nodeId !== undefined && isDraining(nodeOf(task.nodeId))
 }

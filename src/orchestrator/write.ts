@@ -69,4 +69,15 @@ export class TaskWriter {
       this.#bytes += updateBytes
     }
   }
+
+  /** Says why a task that runs waits, or that it does not wait any more. */
+  note(taskIds: readonly string[], message: string): void {
+    for (const id of taskIds) {
+      const task = this.#tx.tasks.get(id)
+      if (task === undefined || task.status.message === message) continue
+      this.#tx.update('tasks', id, { status: { ...task.status, message } })
+      this.changes++
+      this.#bytes += updateBytes
+    }
+  }
 }

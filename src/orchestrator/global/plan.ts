@@ -48,6 +48,7 @@ const nothing: GlobalPlan = {
   shutdownTaskIds: [],
   promoteTaskIds: [],
   inTheWay: [],
+  stayingTaskIds: [],
   removeTaskIds: [],
   empty: false,
 }

@@ -33,7 +33,8 @@ export interface HistoryPlan {
  * Which tasks of a slot are history of which there is too much. Writes nothing.
  *
  * Behaviour: moby/swarmkit manager/orchestrator/taskreaper. Different from there: the last task of a slot
- * that is not restarted stays, or it would be made again.
+ * that is not restarted stays, or it would be made again; and so does one that ended before its start was
+ * due, until somebody follows on it.
  * @param limit negative: everything is kept.
  */
 export function planHistory(service: Service, tasks: readonly Task[], limit: number): HistoryPlan {
@@ -43,7 +44,7 @@ export function planHistory(service: Service, tasks: readonly Task[], limit: num
   if (keep < 0 || surplus <= 0) return { removeTaskIds: [], waits: false }
   const last = tasks.some(isLive) ? undefined : newestTask(tasks)
   const over = tasks
-    .filter((task) => task !== last && isOver(task))
+    .filter((task) => task !== last && isOver(task) && !isLive(task))
     .sort((a, b) => statusTimeMs(a) - statusTimeMs(b) || (a.id < b.id ? -1 : 1))
   return {
     removeTaskIds: over.slice(0, surplus).map(({ id }) => id),

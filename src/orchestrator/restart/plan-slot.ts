@@ -2,7 +2,7 @@ import { nanosPerMs } from '../../model/duration.js'
 import type { Node, Service, Task } from '../../model/objects.js'
 import { TaskState } from '../../model/task-state.js'
 import { isInvalidNode } from '../node.js'
-import { endedByItself, fillingTasks, isStopping, newestTask } from '../slot.js'
+import { endedByItself, fillingTasks, isLeaving, isStopping, newestTask } from '../slot.js'
 import { isDead, isLive, isPaused, isUpdating } from '../spec.js'
 import type { NewTaskOptions } from '../task.js'
 import { isTaskDirty } from '../update/dirty.js'
@@ -32,6 +32,8 @@ export interface SlotPlan {
   readonly recheckAtMs?: number
   /** Tasks among those to be stopped that leave no room for their successor beside them. */
   readonly inTheWay: readonly Task[]
+  /** Tasks that waited to leave a node which is not being drained any more. */
+  readonly stayingTaskIds: readonly string[]
   /** Nobody fills the slot: whether it still needs somebody is for the whole service to decide. */
   readonly empty: boolean
 }
@@ -45,8 +47,9 @@ const stopMarginMs = 10_000
  * for their predecessor start when they may; a new task that runs sends the old one away. Writes nothing.
  *
  * Behaviour: moby/swarmkit manager/orchestrator/restart/restart.go. Different from there: one slot never
- * gets two replacements, whoever is lost with a node is replaced whatever the restart policy says, and a
- * successor waits at least for the old task's grace period.
+ * gets two replacements, whoever is lost with a node is replaced whatever the restart policy says, a
+ * successor waits at least for the old task's grace period, and who serves on a node that is being drained
+ * stays until its slot is moved (see `Rollout`).
  */
 export function planSlot(view: SlotView): SlotPlan {
   const { tasks, nowMs } = view
@@ -54,7 +57,7 @@ export function planSlot(view: SlotView): SlotPlan {
   const due: number[] = []
   const ended: Task[] = []
   for (const task of live) {
-    if (!isDead(task) && !isOnInvalidNode(task, view)) continue
+    if (!isDead(task) && (!isOnInvalidNode(task, view) || isLeaving(task, view.nodeOf))) continue
     // It ended before its start was due: who follows waits from then on. Stops tight loops.
     const waitsMs = isDead(task) ? remainingMs(task, task.notBeforeMs, nowMs) : 0
     if (waitsMs > 0) due.push(nowMs + waitsMs)
@@ -74,6 +77,7 @@ export function planSlot(view: SlotView): SlotPlan {
   }
   return {
     inTheWay,
+    stayingTaskIds: left.filter((task) => isStaying(task, view)).map(({ id }) => id),
     shutdownTaskIds: [...ended, ...superseded, ...inTheWay].map(({ id }) => id),
     promoteTaskIds: promoted,
     ...(replacement === undefined ? {} : { replacement }),
@@ -97,7 +101,14 @@ function isOnInvalidNode(task: Task, { nodeOf }: SlotView): boolean {
 /** Runs, is up to date, and so makes every other task of the slot superfluous. */
 function isSettled(task: Task, view: SlotView): boolean {
   if (task.status.state !== TaskState.Running || task.desiredState !== TaskState.Running) return false
-  return !isDirtyTask(task, view)
+  return !isLeaving(task, view.nodeOf) && !isDirtyTask(task, view)
+}
+
+/** What a task says that runs on a node which is being drained, until its slot is moved. */
+export const waitsToLeave = 'waits to be moved off its node, which is being drained'
+
+function isStaying(task: Task, { nodeOf }: SlotView): boolean {
+  return task.status.message === waitsToLeave && !isDead(task) && !isLeaving(task, nodeOf)
 }
 
 /** With start-first, old tasks whose successor finds no other place than theirs. */
@@ -126,7 +137,7 @@ function replacementFor(
   const last = newestTask(ended)
   if (last === undefined) return undefined
   const { service, nowMs } = view
-  const upToDate = left.some((task) => !isDirtyTask(task, view))
+  const upToDate = left.some((task) => !isLeaving(task, view.nodeOf) && !isDirtyTask(task, view))
   // With an old task that still serves, nothing new is tried while the update is paused.
   if (upToDate || (left.length > 0 && isPaused(service))) return undefined
   const desiredState = TaskState.Ready

@@ -1,33 +1,29 @@
-import type { Node, Service, Task, UpdateStatus } from '../../model/objects.js'
+import type { Service, Task, UpdateStatus } from '../../model/objects.js'
 import type { ServiceSpec } from '../../model/spec/index.js'
-import { TaskState } from '../../model/task-state.js'
-import { fillingTasks, isStopping, placeKey } from '../slot.js'
-import { isDead, isLive, isRollingBack, isUpdating, statusTimeMs, updateRules } from '../spec.js'
-import type { NewTaskOptions, Place } from '../task.js'
-import { isTaskDirty } from './dirty.js'
+import { placeKey } from '../slot.js'
+import { isPaused, isRollingBack, isUpdating, statusTimeMs, updateRules } from '../spec.js'
+import type { Place } from '../task.js'
+import {
+  isRunning,
+  leavingTasks,
+  needOf,
+  planSlotUpdate,
+  progressOf,
+  wasBegun,
+  type RolloutSlot,
+  type SlotContext,
+  type SlotUpdate,
+} from './slot-update.js'
 
-/** A slot as a rollout sees it. */
-export interface RolloutSlot {
-  readonly place: Place
-  readonly tasks: readonly Task[]
-}
-
-export interface RolloutView {
-  readonly service: Service
+export interface RolloutView extends SlotContext {
   readonly tasksOf: (key: string) => readonly Task[]
-  readonly nodeOf: (id: string) => Node | undefined
   readonly nowMs: number
-}
-
-/** What is to be done to one slot so that it is up to date. */
-export interface SlotUpdate {
-  readonly place: Place
-  readonly shutdownTaskIds: readonly string[]
-  readonly create?: NewTaskOptions
 }
 
 export interface RolloutStep {
   readonly updates: readonly SlotUpdate[]
+  /** Tasks that begin to wait for their turn to leave a node that is being drained. */
+  readonly waitingTaskIds: readonly string[]
   /** To be written to the service. */
   readonly updateStatus?: UpdateStatus
   /** Nothing is left to do. */
@@ -37,26 +33,31 @@ export interface RolloutStep {
   readonly recheckAtMs?: number
 }
 
-type Progress =
-  | { readonly kind: 'dirty' | 'busy' | 'done' }
-  /** Was updated and counts as under way for its `delay`. */
-  | { readonly kind: 'settling'; readonly untilMs: number }
-
 /** Slots that one step begins with at most: each is two changes or more. */
 const maxUpdates = 80
 
 /**
- * The update of one service from one spec to another: which slots wait, and which are under way. All of
- * it can be read from the tasks, so a new leader goes on where the old one was; this object only saves
- * looking at all of them again for each one that comes up.
+ * How long the drain of a node may get nowhere with a service. After that it stops what is left there, as
+ * Docker does from the start.
+ */
+export const drainPatienceMs = 300_000
+
+/**
+ * New tasks for a service, a few slots at a time: because its spec has changed, or because nodes are being
+ * drained. Which slots wait, and which are under way. All of it can be read from the tasks, so a new leader
+ * goes on where the old one was; this object only saves looking at all of them again for each one that
+ * comes up.
  *
  * Behaviour: moby/swarmkit manager/orchestrator/update/updater.go. Different from there: slots that do
- * not run are updated first.
+ * not run are updated first; and slots leave a node that is being drained in the order and as many at a
+ * time as they are updated, update and drain together, where Docker stops them all.
  */
 export class Rollout {
   readonly #spec: ServiceSpec
   readonly #rollback: boolean
-  readonly #total: number
+  readonly #paused: boolean
+  /** Slots that had to be updated when this began; 0: some only have to move. */
+  #total = 0
   #queue: RolloutSlot[] = []
   readonly #active = new Map<string, Place>()
   /** Active slots that may have come further. */
@@ -65,22 +66,32 @@ export class Rollout {
   readonly #doneAtMs = new Map<string, number>()
   /** When a new task of a slot failed: its worker goes on with another slot. */
   readonly #failedAtMs = new Map<string, number>()
+  /** Slots on nodes that are being drained. */
+  readonly #leaving = new Map<string, Place>()
+  /** Tasks that say already that they wait to leave. */
+  readonly #told = new Set<string>()
+  /** When a slot was done last while others have to leave. */
+  #progressAtMs = 0
   #stableAtMs = 0
 
   constructor(view: Omit<RolloutView, 'tasksOf'>, slots: readonly RolloutSlot[]) {
     this.#spec = view.service.spec
     this.#rollback = isRollingBack(view.service)
+    this.#paused = isPaused(view.service)
     for (const slot of slots) {
       this.#noteStability(slot.tasks, view)
-      if (wasBegun(slot.tasks, view)) this.#activate(placeKey(view.service.id, slot.place), slot.place)
+      if (wasBegun(slot, view)) this.#activate(placeKey(view.service.id, slot.place), slot.place)
     }
     this.enqueue(view, slots)
-    this.#total = this.#queue.length + this.#active.size
   }
 
   /** Whether this is still the update that the service is in. */
   matches(service: Service): boolean {
-    return service.spec === this.#spec && isRollingBack(service) === this.#rollback
+    return (
+      service.spec === this.#spec &&
+      isRollingBack(service) === this.#rollback &&
+      isPaused(service) === this.#paused
+    )
   }
 
   /** Something about the slot has changed. @returns whether that concerns the update. */
@@ -90,13 +101,21 @@ export class Rollout {
     return true
   }
 
-  /** Queues whatever is not up to date now and not under way. */
+  /** Queues whatever is not up to date or in its place now, and not under way. */
   enqueue(view: Omit<RolloutView, 'tasksOf'>, slots: readonly RolloutSlot[]): void {
-    const waiting = slots.filter(({ place, tasks }) => {
-      if (!isSlotDirty(tasks, view)) return false
-      const key = placeKey(view.service.id, place)
-      return !this.#active.has(key) && !this.#failedAtMs.has(key)
-    })
+    const waiting: RolloutSlot[] = []
+    let updates = 0
+    for (const slot of slots) {
+      const need = needOf(slot, view)
+      if (need === undefined) continue
+      const key = placeKey(view.service.id, slot.place)
+      const leaves = leavingTasks(slot, view).length > 0
+      if (leaves) this.#noteLeaving(key, slot.place, view.nowMs)
+      if (need === 'update') updates++
+      if (this.#active.has(key) || (this.#failedAtMs.has(key) && !leaves)) continue
+      waiting.push(slot)
+    }
+    if (!isUpdating(view.service) || this.#total === 0) this.#total = updates
     const running = (slot: RolloutSlot) => slot.tasks.some(isRunning)
     this.#queue = [...waiting.filter((slot) => !running(slot)), ...waiting.filter(running)]
   }
@@ -118,32 +137,39 @@ export class Rollout {
     const limit = parallelism === 0 ? Infinity : parallelism
     const most = Math.min(room, maxUpdates)
     const updates: SlotUpdate[] = []
+    const overdue = this.#takeOverdue(view, most)
+    for (const slot of overdue) updates.push(planSlotUpdate(slot, view, true))
     while (this.#queue.length > 0 && this.#active.size < limit && updates.length < most) {
       const slot = this.#queue.shift()
       if (slot === undefined) break
       const key = placeKey(service.id, slot.place)
-      const tasks = view.tasksOf(key)
-      if (!isSlotDirty(tasks, view) || isPausedNode(slot.place, view)) continue
-      updates.push(planSlotUpdate(slot.place, tasks, view))
+      if (this.#active.has(key)) continue
+      const now = { place: slot.place, tasks: view.tasksOf(key) }
+      if (needOf(now, view) === undefined || isPausedNode(slot.place, view)) continue
+      updates.push(planSlotUpdate(now, view, false))
       this.#activate(key, slot.place)
     }
     // What was only tidied may be done already.
     const tidied = updates.some(({ create }) => create === undefined)
-    const more = tidied || (this.#queue.length > 0 && this.#active.size < limit)
+    const more = tidied || overdue.length > 0 || (this.#queue.length > 0 && this.#active.size < limit)
+    const waitingTaskIds = this.#tellWaiting(view, most - updates.length)
     if (this.#active.size > 0 || more) {
       const updateStatus = this.#begun(view)
+      const recheckAtMs = Math.min(dueMs, this.#overdueAtMs())
       return {
         updates,
+        waitingTaskIds,
         done: false,
         more,
         ...(updateStatus === undefined ? {} : { updateStatus }),
-        ...(dueMs === undefined ? {} : { recheckAtMs: dueMs }),
+        ...(recheckAtMs === Infinity ? {} : { recheckAtMs }),
       }
     }
-    if (!isUpdating(service)) return { updates, done: true, more: false }
+    const nothing = { updates, waitingTaskIds, more: false }
+    if (!isUpdating(service)) return { ...nothing, done: true }
     const stableAtMs = Math.min(this.#stableAtMs, nowMs + monitorMs)
-    if (nowMs < stableAtMs) return { updates, done: false, more: false, recheckAtMs: stableAtMs }
-    return { updates, done: true, more: false, updateStatus: completed(service, nowMs) }
+    if (nowMs < stableAtMs) return { ...nothing, done: false, recheckAtMs: stableAtMs }
+    return { ...nothing, done: true, updateStatus: completed(service, nowMs) }
   }
 
   #activate(key: string, place: Place): void {
@@ -151,32 +177,73 @@ export class Rollout {
     this.#touched.add(key)
   }
 
-  /** Lets go of slots that are done; when the next one will be. */
-  #settle(view: RolloutView): number | undefined {
+  #noteLeaving(key: string, place: Place, nowMs: number): void {
+    if (this.#leaving.size === 0) this.#progressAtMs = nowMs
+    this.#leaving.set(key, place)
+  }
+
+  #overdueAtMs(): number {
+    return this.#leaving.size === 0 ? Infinity : this.#progressAtMs + drainPatienceMs
+  }
+
+  /** Slots whose tasks are to leave at once, since the drain has come no further for too long. */
+  #takeOverdue(view: RolloutView, most: number): readonly RolloutSlot[] {
+    const overdue: RolloutSlot[] = []
+    const isOver = view.nowMs >= this.#overdueAtMs()
+    for (const [key, place] of this.#leaving) {
+      const slot = { place, tasks: view.tasksOf(key) }
+      if (leavingTasks(slot, view).length === 0) this.#leaving.delete(key)
+      else if (isOver && overdue.length < most) {
+        overdue.push(slot)
+        this.#activate(key, place)
+      }
+    }
+    return overdue
+  }
+
+  /** Tasks that have to leave, and have not been told so. */
+  #tellWaiting(view: RolloutView, most: number): readonly string[] {
+    const ids: string[] = []
+    if (this.#leaving.size === 0) return ids
+    const queued = this.#queue.map(({ place }) => placeKey(view.service.id, place))
+    for (const key of queued) {
+      const place = this.#leaving.get(key)
+      if (place === undefined) continue
+      for (const { id } of leavingTasks({ place, tasks: view.tasksOf(key) }, view)) {
+        if (ids.length >= most || this.#told.has(id)) continue
+        this.#told.add(id)
+        ids.push(id)
+      }
+    }
+    return ids
+  }
+
+  /** Lets go of slots that are done; when the next one will be, else Infinity. */
+  #settle(view: RolloutView): number {
     for (const [key, doneAtMs] of this.#doneAtMs) if (doneAtMs <= view.nowMs) this.#touched.add(key)
     for (const key of this.#touched) {
       const place = this.#active.get(key)
       if (place !== undefined) this.#settleSlot(key, place, view)
     }
     this.#touched.clear()
-    const due = [...this.#doneAtMs.values()]
-    return due.length === 0 ? undefined : due.reduce((a, b) => Math.min(a, b))
+    return [...this.#doneAtMs.values()].reduce((a, b) => Math.min(a, b), Infinity)
   }
 
   #settleSlot(key: string, place: Place, view: RolloutView): void {
-    const tasks = view.tasksOf(key)
-    const progress = progressOf(tasks, view, this.#failedAtMs.get(key))
+    const slot = { place, tasks: view.tasksOf(key) }
+    const progress = progressOf(slot, view, this.#failedAtMs.get(key))
     this.#doneAtMs.delete(key)
     if (progress.kind === 'busy') return
     if (progress.kind === 'settling') {
-      this.#noteStability(tasks, view)
+      this.#noteStability(slot.tasks, view)
       if (progress.untilMs > view.nowMs) {
         this.#doneAtMs.set(key, progress.untilMs)
         return
       }
     }
     this.#active.delete(key)
-    if (progress.kind === 'dirty') this.#queue.push({ place, tasks })
+    if (progress.kind === 'dirty') this.#queue.push(slot)
+    else this.#progressAtMs = view.nowMs
   }
 
   /** New tasks are watched for the monitor period after their start. */
@@ -190,10 +257,11 @@ export class Rollout {
 
   #begun({ service, nowMs }: RolloutView): UpdateStatus | undefined {
     const status = service.updateStatus
-    const rollout = { slots: this.#total, failures: 0 }
+    const rollout = { slots: Math.max(1, this.#total), failures: 0 }
     if (status !== undefined && isUpdating(service)) {
       return status.rollout === undefined ? { ...status, rollout } : undefined
     }
+    if (this.#total === 0 || this.#paused) return undefined
     return { state: 'updating', startedAtMs: nowMs, message: 'update in progress', rollout }
   }
 }
@@ -212,74 +280,4 @@ function completed(service: Service, nowMs: number): UpdateStatus {
 /** A global service leaves the tasks on a paused node as they are. */
 function isPausedNode(place: Place, { nodeOf }: RolloutView): boolean {
   return 'nodeId' in place && nodeOf(place.nodeId)?.spec.Availability === 'pause'
-}
-
-type SlotContext = Pick<RolloutView, 'service' | 'nodeOf'>
-
-function isRunning(task: Task): boolean {
-  return isLive(task) && task.status.state === TaskState.Running
-}
-
-function isDirty(task: Task, { service, nodeOf }: SlotContext): boolean {
-  return isTaskDirty(service, task, task.nodeId === undefined ? undefined : nodeOf(task.nodeId))
-}
-
-/** More than one task that is to run, or one that is not as the spec says. */
-export function isSlotDirty(tasks: readonly Task[], view: SlotContext): boolean {
-  const filling = fillingTasks(view.service, tasks)
-  return filling.length > 1 || filling.some((task) => isDirty(task, view))
-}
-
-/** Whether the slot got its new task from an update that somebody else began, and is not done yet. */
-function wasBegun(tasks: readonly Task[], view: Omit<RolloutView, 'tasksOf'>): boolean {
-  const { service, nowMs } = view
-  const isNew = (task: Task) => task.specVersion === service.specVersion
-  if (!tasks.some(isNew) || tasks.every(isNew)) return false
-  const progress = progressOf(tasks, view, undefined)
-  return progress.kind === 'busy' || (progress.kind === 'settling' && progress.untilMs > nowMs)
-}
-
-function progressOf(
-  tasks: readonly Task[],
-  view: Omit<RolloutView, 'tasksOf'>,
-  failedAtMs: number | undefined,
-): Progress {
-  const { delayMs } = updateRules(view.service)
-  const filling = fillingTasks(view.service, tasks)
-  const updated = filling.find((task) => !isDirty(task, view))
-  if (failedAtMs !== undefined) return { kind: 'settling', untilMs: failedAtMs + delayMs }
-  if (filling.length === 0) return { kind: 'done' }
-  if (updated === undefined) return { kind: 'dirty' }
-  if (isDead(updated) && !isLive(updated)) return { kind: 'done' }
-  if (updated.status.state !== TaskState.Running) return { kind: 'busy' }
-  // No longer than the delay itself, whatever the clocks say.
-  return { kind: 'settling', untilMs: Math.min(statusTimeMs(updated), view.nowMs) + delayMs }
-}
-
-/** How the update of one slot begins. */
-function planSlotUpdate(place: Place, tasks: readonly Task[], view: RolloutView): SlotUpdate {
-  const { order } = updateRules(view.service)
-  const live = tasks.filter(isLive)
-  const updated = live.find((task) => !isDead(task) && !isDirty(task, view))
-  if (updated !== undefined) {
-    // With start-first the old ones go once it runs.
-    const others = order === 'stop-first' || isRunning(updated) ? live.filter((task) => task !== updated) : []
-    return { place, shutdownTaskIds: others.map(({ id }) => id) }
-  }
-  const serving = order === 'start-first' ? live.filter(isRunning) : []
-  if (serving.length > 0) {
-    // Whoever does not serve, such as the new task of an earlier update, has nothing to wait for.
-    const idle = live.filter((task) => !serving.includes(task))
-    return {
-      place,
-      shutdownTaskIds: idle.map(({ id }) => id),
-      create: { desiredState: TaskState.Running },
-    }
-  }
-  const waits = live.length > 0 || tasks.some((task) => isStopping(task, view.nodeOf))
-  return {
-    place,
-    shutdownTaskIds: live.map(({ id }) => id),
-    create: { desiredState: waits ? TaskState.Ready : TaskState.Running },
-  }
 }

@@ -125,11 +125,11 @@ export class Harness {
   }
 
   /** Looks at the cluster every 10 ms until `condition` holds. */
-  async watch(what: string, condition: () => boolean, look: () => void): Promise<void> {
+  async watch(what: string, condition: () => boolean, look: () => void | Promise<void>): Promise<void> {
     for (let step = 0; !condition(); step++) {
       if (step > 12_000) throw new Error(`waited in vain for ${what}\n${this.describe()}`)
       await this.run(10)
-      look()
+      await look()
     }
   }
 

@@ -17,7 +17,7 @@ async function runUpdates(seed: number): Promise<void> {
   const { env } = h
   const choose = <T>(items: readonly T[], otherwise: T): T => items[env.randomInt(items.length)] ?? otherwise
   await h.cluster()
-  await h.addNodes(3)
+  const nodes = await h.addNodes(3)
   h.behaviours.set('good:1', { startMs: 50, stopMs: 300 })
   h.behaviours.set('good:2', { startMs: 1500, stopMs: 50 })
   h.behaviours.set('refuses:1', { refuses: 'failed' })
@@ -67,6 +67,28 @@ async function runUpdates(seed: number): Promise<void> {
   await h.watch(`seed ${seed} to be updated`, settled, () => {
     assert.ok(h.running(id).length >= replicas - parallelism, `seed ${seed}\n${h.describe()}`)
   })
+  // A drain in the middle of another update: the two share the slots that may be under way.
+  await h.until(`seed ${seed} to be quiet`, settled)
+  const { FailureAction: _, ...calm } = config(choose(['stop-first', 'start-first'], 'stop-first'))
+  const before = h.service(id).spec
+  await h.updateService(id, (spec) => ({ ...withImage('good:1')(spec), UpdateConfig: calm }))
+  await h.run(env.randomInt(1500))
+  const drained = choose(nodes, '')
+  await h.setAvailability(drained, 'drain')
+  const least = calm.Order === 'start-first' ? replicas : replicas - (calm.Parallelism ?? 0)
+  const isEmpty = () => h.running(id).every((task) => task.nodeId !== drained)
+  await h.watch(
+    `seed ${seed} to be drained`,
+    () => settled() && isEmpty(),
+    async () => {
+      assert.ok(h.running(id).length >= least, `seed ${seed}\n${h.describe()}`)
+      // Rarely: with each new leader, starts begin anew in this simulation.
+      if (env.randomInt(200) === 0) await h.changeLeader(env.randomInt(3))
+    },
+  )
+  await h.updateService(id, () => before)
+  await h.setAvailability(drained, 'active')
+  await h.until(`seed ${seed} to settle again`, settled)
   const images = h.running(id).map((task) => task.spec.ContainerSpec?.Image)
   assert.deepEqual(images, Array<string>(replicas).fill('good:2'))
   assert.deepEqual(h.violations, [], `seed ${seed}`)

@@ -6,7 +6,8 @@ import { isRemovable, planHistory } from '../../../src/orchestrator/reaper/plan.
 import { Harness, ms, replicated } from '../../sim/orchestrator/harness.js'
 import { aService, aTask } from './builders.js'
 
-const { Failed, Running, Shutdown, Remove, Pending, Assigned, Orphaned, Complete } = TaskState
+const { Failed, Running, Shutdown, Remove, Pending, Assigned, Orphaned, Complete, Ready, Rejected } =
+  TaskState
 
 const service = aService()
 /** A live task and `count` that ended before it, oldest first. */
@@ -65,6 +66,11 @@ test('8.limit tasks that still run or stop stay, and are waited for', () => {
   const stopping = aTask(service, { state: Running, desiredState: Shutdown })
   const plan = planHistory(service, [aTask(service), stopping], 1)
   assert.deepEqual(plan, { removeTaskIds: [], waits: true })
+})
+
+test('8.limit a task that ended before its start was due stays until it is followed', () => {
+  const ended = aTask(service, { state: Rejected, desiredState: Ready })
+  assert.deepEqual(planHistory(service, [aTask(service), ended], 1).removeTaskIds, [])
 })
 
 test('8.limit a task that was told to stop before it had a node is history', () => {

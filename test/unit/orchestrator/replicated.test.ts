@@ -165,6 +165,7 @@ test('3 a slot that is scaled up again waits for the task that is still stopping
   const scale = (Replicas: number) =>
     h.updateService(id, (spec) => ({ ...spec, Mode: { Replicated: { Replicas } } }))
   await scale(0)
+  await h.until('told to stop', () => h.live(id).length === 0)
   await scale(1)
   await h.run(2000)
   assert.equal(h.live(id)[0]?.status.state, TaskState.Ready)

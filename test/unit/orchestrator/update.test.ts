@@ -69,7 +69,9 @@ test('6.parallelism bounds how many slots are under way', async () => {
     h.behaviours.set('app:2', { startMs: 1000 })
     await h.updateService(id, withImage('app:2'))
     let fewest = 4
-    const look = () => (fewest = Math.min(fewest, h.running(id).length))
+    const look = () => {
+      fewest = Math.min(fewest, h.running(id).length)
+    }
     await h.watch('updated', () => runs('app:2') === 4, look)
     assert.equal(fewest, 4 - most, `parallelism ${Parallelism}`)
     await h.stop()
@@ -84,7 +86,9 @@ test('6.parallelism is 1 without any settings', async () => {
     return withImage('app:2')(rest)
   })
   let fewest = 3
-  const look = () => (fewest = Math.min(fewest, h.running(id).length))
+  const look = () => {
+    fewest = Math.min(fewest, h.running(id).length)
+  }
   await h.watch('updated', () => runs('app:2') === 3, look)
   assert.equal(fewest, 2)
   await h.stop()
