@@ -57,39 +57,39 @@ export function nodeMatches(constraints: readonly Constraint[], node: Constraine
 
 /** Whether one constraint holds. A key that nobody knows never does, not even with `!=`. */
 export function constraintHolds(constraint: Constraint, node: ConstrainedNode): boolean {
-  const key = constraint.key.toLowerCase()
-  switch (key) {
-    case 'node.id':
-      return compares(constraint, node.id)
-    case 'node.hostname':
-      return compares(constraint, node.description?.Hostname)
-    case 'node.ip':
-      return addressCompares(constraint, node.status.addr)
-    case 'node.role':
-      return compares(constraint, node.role)
-    case 'node.platform.os':
-      return compares(constraint, node.description?.Platform?.OS)
-    case 'node.platform.arch':
-      return compares(constraint, node.description?.Platform?.Architecture)
-    default:
-      // The label's own name keeps its case.
-      if (key.length > nodeLabels.length && key.startsWith(nodeLabels)) {
-        return compares(constraint, node.spec.Labels?.[constraint.key.slice(nodeLabels.length)])
-      }
-      if (key.length > engineLabels.length && key.startsWith(engineLabels)) {
-        return compares(
-          constraint,
-          node.description?.Engine?.Labels?.[constraint.key.slice(engineLabels.length)],
-        )
-      }
-      return false
-  }
-}
-
-/** What is missing counts as empty, so that `!=` holds for it. */
-function compares(constraint: Constraint, actual = ''): boolean {
+  const actual = constrainedValue(constraint.key, node)
+  if (actual === undefined) return false
+  if (constraint.key.toLowerCase() === 'node.ip') return addressCompares(constraint, actual)
   const equal = constraint.value.toLowerCase() === actual.toLowerCase()
   return equal === (constraint.operator === '==')
+}
+
+/** What a node has for a key. Empty where it lacks it, so that `!=` holds; undefined for keys that nobody knows. */
+export function constrainedValue(key: string, node: ConstrainedNode): string | undefined {
+  const name = key.toLowerCase()
+  switch (name) {
+    case 'node.id':
+      return node.id
+    case 'node.hostname':
+      return node.description?.Hostname ?? ''
+    case 'node.ip':
+      return node.status.addr
+    case 'node.role':
+      return node.role
+    case 'node.platform.os':
+      return node.description?.Platform?.OS ?? ''
+    case 'node.platform.arch':
+      return node.description?.Platform?.Architecture ?? ''
+    default:
+      // The label's own name keeps its case.
+      if (name.length > nodeLabels.length && name.startsWith(nodeLabels)) {
+        return node.spec.Labels?.[key.slice(nodeLabels.length)] ?? ''
+      }
+      if (name.length > engineLabels.length && name.startsWith(engineLabels)) {
+        return node.description?.Engine?.Labels?.[key.slice(engineLabels.length)] ?? ''
+      }
+      return undefined
+  }
 }
 
 function addressCompares({ operator, value }: Constraint, address: string): boolean {

@@ -1,4 +1,5 @@
 import { SwarmError } from './errors.js'
+import { parsePlacementLabels, placementLabelNames, swarmLabelNames } from './placement.js'
 import { parseSimLabels, simLabelNames } from './sim-labels.js'
 
 /**
@@ -9,7 +10,7 @@ const prefix = 'skep.'
 const simPrefix = 'skep.sim.'
 
 /** Labels of services that Skep understands. */
-export const serviceLabelNames: readonly string[] = []
+export const serviceLabelNames: readonly string[] = placementLabelNames
 
 /** Labels of containers that Skep understands. */
 export const containerLabelNames: readonly string[] = simLabelNames
@@ -24,9 +25,25 @@ export function checkSkepLabels(
 ): void {
   checkNames('service', serviceLabels, serviceLabelNames)
   checkNames('container', containerLabels, containerLabelNames)
+  parsePlacementLabels(serviceLabels)
   parseSimLabels(
     Object.fromEntries(Object.entries(containerLabels).filter(([name]) => name.startsWith(simPrefix))),
   )
+}
+
+/**
+ * Checks the labels of the swarm's spec: defaults for services.
+ * @throws {SwarmError} InvalidArgument for an unknown or malformed `skep.*` label.
+ */
+export function checkSwarmLabels(labels: Readonly<Record<string, string>>): void {
+  for (const name of Object.keys(labels).sort()) {
+    if (!name.startsWith(prefix) || swarmLabelNames.includes(name)) continue
+    throw new SwarmError(
+      'InvalidArgument',
+      `unknown label ${name}; known labels of the swarm: ${swarmLabelNames.join(', ')}`,
+    )
+  }
+  parsePlacementLabels(labels)
 }
 
 function checkNames(

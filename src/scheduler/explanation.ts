@@ -1,4 +1,3 @@
-import { genericCount } from './generic-resources.js'
 import { failingFilter, filterNames, type FilterName } from './filters.js'
 import type { NodeState } from './node-state.js'
 import type { Requirements } from './requirements.js'
@@ -52,37 +51,11 @@ function words(filter: FilterName, count: number): string {
       return `host-mode port already in use on ${nodes}`
     case 'max replicas':
       return 'max replicas per node limit exceed'
+    case 'affinity':
+      return `affinity not satisfied on ${nodes}`
+    case 'anti-affinity':
+      return `anti-affinity not satisfied on ${nodes}`
     default:
       return filter satisfies never
   }
-}
-
-/** What one node says to a task, with the numbers behind it. */
-export interface NodeVerdict {
-  readonly nodeId: string
-  /** Undefined where the task fits. */
-  readonly filter: FilterName | undefined
-  /** What is wanted and what is free, where resources were looked at. */
-  readonly resources: readonly { readonly kind: string; readonly wanted: number; readonly free: number }[]
-  readonly activeTasks: number
-  readonly activeTasksOfService: number
-}
-
-/** For a user who asks why: every node's verdict, in the given order. */
-export function explainNodes(nodes: Iterable<NodeState>, wanted: Requirements): readonly NodeVerdict[] {
-  return Array.from(nodes, (state) => ({
-    nodeId: state.node.id,
-    filter: failingFilter(state, wanted),
-    resources: [
-      { kind: 'NanoCPUs', wanted: wanted.nanoCpus, free: state.freeNanoCpus },
-      { kind: 'MemoryBytes', wanted: wanted.memoryBytes, free: state.freeMemoryBytes },
-      ...Array.from(wanted.generics, ([kind, count]) => ({
-        kind,
-        wanted: count,
-        free: genericCount(state.freeGenerics, kind),
-      })),
-    ].filter((resource) => resource.wanted > 0),
-    activeTasks: state.active,
-    activeTasksOfService: wanted.serviceId === undefined ? 0 : state.activeOf(wanted.serviceId),
-  }))
 }

@@ -2,7 +2,7 @@ import { nodeMatches } from '../model/constraint.js'
 import type { Node } from '../model/objects.js'
 import { genericCount } from './generic-resources.js'
 import type { NodeState } from './node-state.js'
-import type { RequiredPlugin, Requirements } from './requirements.js'
+import type { Company, RequiredPlugin, Requirements } from './requirements.js'
 
 /** Why a node does not take a task, in the order in which it is checked. */
 export const filterNames = [
@@ -13,6 +13,8 @@ export const filterNames = [
   'platform',
   'host ports',
   'max replicas',
+  'affinity',
+  'anti-affinity',
 ] as const
 export type FilterName = (typeof filterNames)[number]
 
@@ -29,6 +31,8 @@ const checks: Readonly<Record<FilterName, Check>> = {
     hostPorts.every(({ protocol, port }) => !state.usesHostPort(protocol, port)),
   'max replicas': (state, { maxReplicas, serviceId }) =>
     maxReplicas === 0 || serviceId === undefined || state.activeOf(serviceId) < maxReplicas,
+  affinity: (state, wanted) => wanted.together.every((company) => hasCompany(state, company, wanted)),
+  'anti-affinity': (state, { apart }) => apart.every(({ services }) => !state.hasAnyOf(services)),
 }
 
 /** The filters whose outcome only the node's own description and state decide, not its load. */
@@ -46,13 +50,27 @@ export function passesNow(state: NodeState, wanted: Requirements): boolean {
   return (
     hasResources(state, wanted) &&
     (wanted.hostPorts.length === 0 || checks['host ports'](state, wanted)) &&
-    (wanted.maxReplicas === 0 || checks['max replicas'](state, wanted))
+    (wanted.maxReplicas === 0 || checks['max replicas'](state, wanted)) &&
+    (wanted.together.length === 0 || checks.affinity(state, wanted)) &&
+    (wanted.apart.length === 0 || checks['anti-affinity'](state, wanted))
   )
 }
 
 /** The first filter that keeps the task off the node, or undefined where it fits. */
 export function failingFilter(state: NodeState, wanted: Requirements): FilterName | undefined {
   return filterNames.find((name) => !checks[name](state, wanted))
+}
+
+/** All filters that keep the task off the node. */
+export function failingFilters(state: NodeState, wanted: Requirements): readonly FilterName[] {
+  return filterNames.filter((name) => !checks[name](state, wanted))
+}
+
+/** The first task of services that want their own company may go anywhere. */
+export function hasCompany(state: NodeState, { services }: Company, { serviceId }: Requirements): boolean {
+  if (state.hasAnyOf(services)) return true
+  if (serviceId === undefined || !services.has(serviceId)) return false
+  return ![...services].some((id) => state.isAnywhere(id))
 }
 
 export function isReady(node: Node): boolean {
@@ -67,7 +85,8 @@ function hasResources(state: NodeState, wanted: Requirements): boolean {
   return true
 }
 
-function hasPlugin(node: Node, { type, name }: RequiredPlugin): boolean {
+/** Whether the node's engine has a driver. */
+export function hasPlugin(node: Node, { type, name }: RequiredPlugin): boolean {
   const engine = node.description?.Engine
   if (engine === undefined) return true
   const ofType = (engine.Plugins ?? []).filter((plugin) => plugin.Type === type)

@@ -4,7 +4,7 @@ import { claimGenerics } from './generic-resources.js'
 import type { Leaf, NodeClass, NodeClasses } from './node-class.js'
 import type { NodeSet } from './node-set.js'
 import type { NodeState } from './node-state.js'
-import { LeafRanking, type RankingView } from './ranking.js'
+import { rankingOf, type Ranking, type RankingView } from './ranking.js'
 import type { Requirements } from './requirements.js'
 import { branchAt, distribute, newBranch } from './spread.js'
 
@@ -32,6 +32,7 @@ export class GroupPlan {
     classes: NodeClasses,
     wanted: Requirements,
     failures: ReadonlyMap<string, number>,
+    seed: string,
   ) {
     this.#nodes = nodes
     const failing = new Map<NodeState, number>()
@@ -41,7 +42,7 @@ export class GroupPlan {
     }
     const { serviceId } = wanted
     const activeOf = (state: NodeState) => (serviceId === undefined ? 0 : state.activeOf(serviceId))
-    this.#view = { wanted, activeOf, failures: failing }
+    this.#view = { wanted, activeOf, failures: failing, seed }
     this.#growTree(classes.get(wanted))
     this.#version = nodes.version
   }
@@ -68,14 +69,14 @@ export class GroupPlan {
     const active = () => this.#nodes.activeByNode(wanted.serviceId)
     const others = byLeaf(nodeClass, () => [...active().keys(), ...failures.keys()])
     for (const leaf of nodeClass.leaves()) {
-      const ranking = new LeafRanking(leaf, this.#view, () => others().get(leaf) ?? [])
+      const ranking = rankingOf(leaf, this.#view, () => others().get(leaf) ?? [])
       branchAt(this.#root, leaf.path, 0).leaf = { place: (count) => this.#placeOnLeaf(ranking, count) }
     }
     if (wanted.spreadOver.length === 0) return
     for (const [state, count] of active()) branchAt(this.#root, nodeClass.pathOf(state), count)
   }
 
-  #placeOnLeaf(ranking: LeafRanking, count: number): number {
+  #placeOnLeaf(ranking: Ranking, count: number): number {
     for (let placed = 0; placed < count; placed++) {
       const state = ranking.next()
       const task = this.#queue.at(-1)

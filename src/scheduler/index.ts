@@ -1,2 +1,3 @@
-export type { NodeVerdict } from './explanation.js'
+export { explainTask, type TaskExplanation } from './explain-task.js'
 export { Scheduler, schedulerLoop } from './scheduler.js'
+export { byteText, cpuText, type NodeVerdict } from './verdict.js'

@@ -1,13 +1,19 @@
 import { passesForGood } from './filters.js'
 import type { NodeSet } from './node-set.js'
 import type { NodeState } from './node-state.js'
-import type { Requirements } from './requirements.js'
+import { ordersByShare, type Requirements } from './requirements.js'
 import type { Node } from '../model/objects.js'
 
-/** The nodes of a class that have the same values of the labels to spread over, by number of tasks. */
+/** Steps in which the reserved share of a node is told: finer differences do not matter. */
+const shareSteps = 1000
+
+/**
+ * The nodes of a class that have the same values of the labels to spread over, by how full they are: by
+ * number of tasks, or by what is reserved.
+ */
 export class Leaf {
   readonly path: readonly string[]
-  /** Position = number of tasks meant to run there. Holes where no node has so many. */
+  /** Position = number of tasks meant to run there, or thousandths reserved. Holes where no node is so full. */
   readonly buckets: (Set<NodeState> | undefined)[] = []
   size = 0
 
@@ -15,15 +21,19 @@ export class Leaf {
     this.path = path
   }
 
-  file(state: NodeState, count: number): void {
-    const bucket = this.buckets[count]
-    if (bucket === undefined) this.buckets[count] = new Set([state])
+  *nodes(): Generator<NodeState> {
+    for (const bucket of this.buckets) yield* bucket ?? []
+  }
+
+  file(state: NodeState, fullness: number): void {
+    const bucket = this.buckets[fullness]
+    if (bucket === undefined) this.buckets[fullness] = new Set([state])
     else bucket.add(state)
     this.size++
   }
 
-  unfile(state: NodeState, count: number): void {
-    this.buckets[count]?.delete(state)
+  unfile(state: NodeState, fullness: number): void {
+    this.buckets[fullness]?.delete(state)
     this.size--
   }
 }
@@ -31,17 +41,18 @@ export class Leaf {
 interface Filed {
   readonly eligibility: number
   readonly leaf: Leaf | undefined
-  readonly count: number
+  readonly fullness: number
 }
 
 /**
  * The nodes that meet requirements for good reasons (labels, platform, plugins, availability), kept in
- * buckets by number of tasks, so that the emptiest are found without sorting. Shared by all services that
+ * buckets by how full they are, so that the emptiest (or fullest) are found without sorting. Shared by all services that
  * ask the same. It reads the set's journal when it is used and files again only what has changed since.
  */
 export class NodeClass {
   readonly #nodes: NodeSet
   readonly #wanted: Requirements
+  readonly #byShare: boolean
   readonly #filed = new Map<NodeState, Filed>()
   readonly #leaves = new Map<string, Leaf>()
   #position = -1
@@ -49,6 +60,7 @@ export class NodeClass {
   constructor(nodes: NodeSet, wanted: Requirements) {
     this.#nodes = nodes
     this.#wanted = wanted
+    this.#byShare = ordersByShare(wanted.strategy)
   }
 
   /** All leaves, sorted by path. */
@@ -84,21 +96,22 @@ export class NodeClass {
 
   #file(state: NodeState): void {
     const old = this.#filed.get(state)
+    const fullness = this.#byShare ? Math.floor(state.reservedShare * shareSteps) : state.active
     if (old?.eligibility === state.eligibility) {
-      if (old.leaf === undefined || old.count === state.active) return
-      old.leaf.unfile(state, old.count)
-      old.leaf.file(state, state.active)
-      this.#filed.set(state, { ...old, count: state.active })
+      if (old.leaf === undefined || old.fullness === fullness) return
+      old.leaf.unfile(state, old.fullness)
+      old.leaf.file(state, fullness)
+      this.#filed.set(state, { ...old, fullness })
       return
     }
-    old?.leaf?.unfile(state, old.count)
+    old?.leaf?.unfile(state, old.fullness)
     if (state.removed) {
       this.#filed.delete(state)
       return
     }
     const leaf = passesForGood(state, this.#wanted) ? this.#leafAt(this.pathOf(state)) : undefined
-    leaf?.file(state, state.active)
-    this.#filed.set(state, { eligibility: state.eligibility, leaf, count: state.active })
+    leaf?.file(state, fullness)
+    this.#filed.set(state, { eligibility: state.eligibility, leaf, fullness })
   }
 
   #leafAt(path: readonly string[]): Leaf {

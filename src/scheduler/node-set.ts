@@ -22,6 +22,7 @@ export class NodeSet {
   /** Loads of nodes that are not here, or not yet. */
   readonly #homeless = new Map<string, Map<string, Load>>()
   readonly #activeByService = new Map<string, Map<NodeState, number>>()
+  readonly #lookedOutFor = new Set<string>()
   #order = 0
 
   get size(): number {
@@ -78,12 +79,23 @@ export class NodeSet {
     this.#setLoad(task.id, loadOn(task, nodeId, generics))
   }
 
+  /** Something besides nodes and tasks has changed so that what did not fit before may fit now. */
+  improve(): void {
+    this.version++
+    this.improvements++
+  }
+
+  /** Tasks want to be where tasks of these services are: a first one on a node is an improvement. */
+  lookOutFor(services: Iterable<string>): void {
+    for (const id of services) this.#lookedOutFor.add(id)
+  }
+
   removeTask(taskId: string): void {
     this.#setLoad(taskId, undefined)
   }
 
   #addNode(node: Node): void {
-    const state = new NodeState(node, this.#order++)
+    const state = new NodeState(node, this.#order++, (id) => this.#activeByService.has(id))
     this.#nodes.set(node.id, state)
     const loads = this.#homeless.get(node.id)
     this.#homeless.delete(node.id)
@@ -136,6 +148,7 @@ export class NodeSet {
     let counts = this.#activeByService.get(serviceId)
     if (counts === undefined) this.#activeByService.set(serviceId, (counts = new Map()))
     addTo(counts, state, amount)
+    if (amount === 1 && counts.get(state) === 1 && this.#lookedOutFor.has(serviceId)) this.improvements++
     if (counts.size === 0) this.#activeByService.delete(serviceId)
   }
 

@@ -54,6 +54,12 @@ export function sameLoad(a: Load, b: Load): boolean {
   )
 }
 
+/** What a node has of something, and what its tasks have reserved of it. */
+export interface Reserved {
+  readonly total: number
+  readonly reserved: number
+}
+
 /** A node with what its tasks leave of it. Changed by `NodeSet` alone. */
 export class NodeState {
   node: Node
@@ -68,17 +74,45 @@ export class NodeState {
   /** Tasks that are meant to run here. */
   active = 0
   readonly loads = new Map<string, Load>()
+  readonly isAnywhere: (serviceId: string) => boolean
   readonly #activeByService = new Map<string, number>()
   readonly #portUsers = new Map<string, number>()
 
-  constructor(node: Node, order: number) {
+  /** @param isAnywhere whether a service has tasks that are meant to run on any node of the set. */
+  constructor(node: Node, order: number, isAnywhere: (serviceId: string) => boolean) {
     this.node = node
     this.order = order
+    this.isAnywhere = isAnywhere
     this.recount()
+  }
+
+  get nanoCpus(): Reserved {
+    const total = this.node.description?.Resources?.NanoCPUs ?? 0
+    return { total, reserved: total - this.freeNanoCpus }
+  }
+
+  get memoryBytes(): Reserved {
+    const total = this.node.description?.Resources?.MemoryBytes ?? 0
+    return { total, reserved: total - this.freeMemoryBytes }
+  }
+
+  /** Which part of the node is reserved, 0 to 1: of CPUs or of memory, whichever is the larger part. */
+  get reservedShare(): number {
+    return Math.min(1, Math.max(shareOf(this.nanoCpus), shareOf(this.memoryBytes)))
   }
 
   activeOf(serviceId: string): number {
     return this.#activeByService.get(serviceId) ?? 0
+  }
+
+  /** Whether tasks of one of the services are meant to run here. */
+  hasAnyOf(services: ReadonlySet<string>): boolean {
+    if (services.size > this.#activeByService.size) {
+      for (const id of this.#activeByService.keys()) if (services.has(id)) return true
+      return false
+    }
+    for (const id of services) if (this.#activeByService.has(id)) return true
+    return false
   }
 
   usesHostPort(protocol: string, port: number): boolean {
@@ -124,6 +158,11 @@ export class NodeState {
       Array.from(this.loads.values(), ({ generics }) => generics),
     )
   }
+}
+
+function shareOf({ total, reserved }: Reserved): number {
+  if (total > 0) return Math.max(0, reserved / total)
+  return reserved > 0 ? 1 : 0
 }
 
 export function addTo<K>(counts: Map<K, number>, key: K, amount: number): void {

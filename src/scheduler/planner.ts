@@ -1,7 +1,9 @@
 import type { Node, Task } from '../model/objects.js'
 import type { GenericResource } from '../model/spec/index.js'
 import { TaskState } from '../model/task-state.js'
-import { countFilters, explain, explainNodes, noSuitableNode, type NodeVerdict } from './explanation.js'
+import type { Change } from '../store/apply.js'
+import type { ClusterFacts } from './cluster-facts.js'
+import { countFilters, explain, noSuitableNode } from './explanation.js'
 import { Failures } from './failures.js'
 import { failingFilter } from './filters.js'
 import { claimGenerics } from './generic-resources.js'
@@ -52,7 +54,7 @@ export class Planner {
   readonly #queue = new TaskQueue()
   readonly #preassigned = new Map<string, Preassigned>()
   readonly #unwanted = new Set<string>()
-  readonly #networkDriver: (networkId: string) => string | undefined
+  readonly #facts: ClusterFacts
   /** Reasons by requirements, as of `nodes.improvements`. */
   readonly #hopeless = new Map<string, string>()
   #hopelessAt = 0
@@ -60,8 +62,13 @@ export class Planner {
   #triedAllAt: number | undefined
   #turn: { readonly group: Group; readonly plan: GroupPlan; left: number } | undefined
 
-  constructor(networkDriver: (networkId: string) => string | undefined) {
-    this.#networkDriver = networkDriver
+  constructor(facts: ClusterFacts) {
+    this.#facts = facts
+  }
+
+  /** Something besides nodes and tasks has changed. */
+  noteChange(change: Change): void {
+    if (this.#facts.note(change)) this.nodes.improve()
   }
 
   setNode(node: Node): void {
@@ -98,11 +105,6 @@ export class Planner {
 
   forgetService(serviceId: string): void {
     this.#failures.forget(serviceId)
-  }
-
-  /** What every node says to a task, whether it has one already or not. */
-  explain(task: Task): readonly NodeVerdict[] {
-    return explainNodes(this.nodes.nodes(), requirementsOf(task, this.#networkDriver))
   }
 
   /** Whether tasks wait for a node, or for their end. `step` may still find nothing to decide about them. */
@@ -164,7 +166,8 @@ export class Planner {
   #confirm(entry: Preassigned): Decision | undefined {
     const { task } = entry
     const nodeId = task.nodeId ?? ''
-    const wanted = requirementsOf(task, this.#networkDriver)
+    const wanted = requirementsOf(task, this.#facts)
+    for (const { services } of wanted.together) this.nodes.lookOutFor(services)
     const state = this.nodes.get(nodeId)
     const filter = state === undefined ? undefined : failingFilter(state, wanted)
     if (state === undefined || filter !== undefined) {
@@ -208,7 +211,7 @@ export class Planner {
     const tasks = firstTasks(group, decisionsPerStep)
     const [first] = tasks
     if (first === undefined) return []
-    const wanted = requirementsOf(first, this.#networkDriver)
+    const wanted = requirementsOf(first, this.#facts)
     const reason = this.#hopelessReason(wanted)
     if (reason !== undefined) {
       this.#giveUp(group, reason, nowMs)
@@ -230,7 +233,7 @@ export class Planner {
   #planFor(group: Group, first: Task, wanted: Requirements, nowMs: number): GroupPlan {
     if (this.#turn?.group === group && this.#turn.plan.isCurrent) return this.#turn.plan
     const failures = this.#failures.of(failureKey(first), nowMs)
-    const plan = new GroupPlan(this.nodes, this.#classes, wanted, failures)
+    const plan = new GroupPlan(this.nodes, this.#classes, wanted, failures, first.id)
     this.#turn = { group, plan, left: this.#turn?.group === group ? this.#turn.left : tasksPerTurn }
     return plan
   }
@@ -264,6 +267,7 @@ export class Planner {
   }
 
   #findReason(wanted: Requirements): string {
+    for (const { services } of wanted.together) this.nodes.lookOutFor(services)
     const reason = noSuitableNode(countFilters(this.nodes.nodes(), wanted))
     if (this.#hopelessAt !== this.nodes.improvements) this.#hopeless.clear()
     this.#hopelessAt = this.nodes.improvements
@@ -290,6 +294,12 @@ function failureKey({ id, serviceId, specVersion }: Task): string {
   return `${serviceId ?? id}/${specVersion ?? ''}`
 }
 
+function companyKey({ together, apart, serviceId }: Requirements): readonly unknown[] {
+  if (together.length + apart.length === 0) return []
+  const texts = [together, apart].map((companies) => companies.map(({ text }) => text))
+  return [serviceId, ...texts]
+}
+
 function hopelessKey(wanted: Requirements): string {
   const perService = wanted.maxReplicas === 0 ? '' : `${wanted.maxReplicas}/${wanted.serviceId}`
   return JSON.stringify([
@@ -299,5 +309,6 @@ function hopelessKey(wanted: Requirements): string {
     [...wanted.generics],
     wanted.hostPorts,
     perService,
+    ...companyKey(wanted),
   ])
 }

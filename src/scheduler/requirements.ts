@@ -1,6 +1,8 @@
 import { tryParseConstraints, type Constraint } from '../model/constraint.js'
 import type { Task } from '../model/objects.js'
+import { placementOf, type AffinityTerm, type Strategy } from '../model/placement.js'
 import type { Platform } from '../model/spec/index.js'
+import type { ClusterFacts } from './cluster-facts.js'
 
 /** A driver that a node must have: kind as in `PluginDescription.Type`. */
 export interface RequiredPlugin {
@@ -11,6 +13,14 @@ export interface RequiredPlugin {
 export interface HostPort {
   readonly protocol: string
   readonly port: number
+}
+
+/** Services whose company is wanted, or not. */
+export interface Company {
+  /** By ID. */
+  readonly services: ReadonlySet<string>
+  /** For people. */
+  readonly text: string
 }
 
 /** All that one task asks of its node. Tasks of one service and spec version ask the same. */
@@ -29,6 +39,15 @@ export interface Requirements {
   readonly serviceId: string | undefined
   /** Labels to spread over, such as `node.labels.dc`, outermost first. */
   readonly spreadOver: readonly string[]
+  /** How nodes that fit are ranked; undefined: as Swarm does. */
+  readonly strategy: Strategy | undefined
+  /** Of each, a task must be there, unless it means this service itself and nobody of it is anywhere yet. */
+  readonly together: readonly Company[]
+  /** Of none a task may be there. */
+  readonly apart: readonly Company[]
+  /** The same as wishes. */
+  readonly preferTogether: readonly Company[]
+  readonly preferApart: readonly Company[]
   /** Equal for requirements that the same nodes meet for good reasons: all but load. */
   readonly classKey: string
 }
@@ -36,19 +55,20 @@ export interface Requirements {
 /** Skep's own data plane carries these; an engine need not know them. */
 const ownNetworkDrivers = new Set(['overlay', 'bridge', 'host'])
 
-/**
- * @param networkDriver name of a network's driver, or undefined where it has none yet.
- */
-export function requirementsOf(
-  task: Task,
-  networkDriver: (networkId: string) => string | undefined,
-): Requirements {
+/** Which nodes of one class are looked for in which order: emptiest first by tasks, or by what is reserved. */
+export function ordersByShare(strategy: Strategy | undefined): boolean {
+  return strategy === 'spread' || strategy === 'binpack'
+}
+
+/** What a task asks of its node. */
+export function requirementsOf(task: Task, facts: ClusterFacts): Requirements {
   const { Resources, Placement } = task.spec
   const reservations = Resources?.Reservations
   // Should constraints not parse, Docker's scheduler ignores them as a whole.
   const constraints = tryParseConstraints(Placement?.Constraints) ?? []
   const platforms = Placement?.Platforms ?? []
-  const plugins = requiredPlugins(task, networkDriver)
+  const plugins = requiredPlugins(task, facts)
+  const company = companyOf(task, facts)
   const spreadOver = (Placement?.Preferences ?? [])
     .map((preference) => preference.Spread?.SpreadDescriptor ?? '')
     .filter((descriptor) => /^(node|engine)\.labels\../i.test(descriptor))
@@ -63,8 +83,58 @@ export function requirementsOf(
     maxReplicas: Placement?.MaxReplicas ?? 0,
     serviceId: task.serviceId,
     spreadOver,
-    classKey: JSON.stringify([plugins, Placement?.Constraints ?? [], platforms, spreadOver]),
+    ...company,
+    classKey: JSON.stringify([
+      plugins,
+      Placement?.Constraints ?? [],
+      platforms,
+      spreadOver,
+      ordersByShare(company.strategy),
+    ]),
   }
+}
+
+type CompanyWishes = Pick<Requirements, 'strategy' | 'together' | 'apart' | 'preferTogether' | 'preferApart'>
+
+const noCompany: readonly Company[] = []
+
+/** By the labels that the service has now: its tasks may be older. */
+function companyOf(task: Task, facts: ClusterFacts): CompanyWishes {
+  const service = facts.service(task.serviceId)
+  const { strategy = facts.defaultStrategy, affinity, antiAffinity } = placementOf(service?.spec.Labels)
+  const keptAwayBy = service === undefined ? noServices : facts.keptAwayBy(service)
+  if (affinity.length + antiAffinity.length + keptAwayBy.size === 0) {
+    return {
+      strategy,
+      together: noCompany,
+      apart: noCompany,
+      preferTogether: noCompany,
+      preferApart: noCompany,
+    }
+  }
+  const company = (terms: readonly AffinityTerm[], preferred: boolean) =>
+    terms
+      .filter((term) => term.preferred === preferred)
+      .map(({ selector, text }) => ({ services: facts.selected(selector), text }))
+  const others = Array.from(keptAwayBy, (id) => ({
+    services: new Set([id]),
+    text: `${facts.service(id)?.spec.Name ?? id}, which keeps others away`,
+  }))
+  const named = company(antiAffinity, false)
+  return {
+    strategy,
+    together: company(affinity, false),
+    // A service that keeps itself apart is named on both sides.
+    apart: [...named, ...others.filter(({ services }) => !isNamed(named, services))],
+    preferTogether: company(affinity, true),
+    preferApart: company(antiAffinity, true),
+  }
+}
+
+const noServices: ReadonlySet<string> = new Set()
+
+function isNamed(companies: readonly Company[], services: ReadonlySet<string>): boolean {
+  return [...services].every((id) => companies.some((company) => company.services.has(id)))
 }
 
 const noPorts: readonly HostPort[] = []
@@ -88,12 +158,9 @@ function genericsOf(task: Task): ReadonlyMap<string, number> {
   return new Map([...wanted].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function requiredPlugins(
-  task: Task,
-  networkDriver: (networkId: string) => string | undefined,
-): readonly RequiredPlugin[] {
+function requiredPlugins(task: Task, facts: ClusterFacts): readonly RequiredPlugin[] {
   const networks = task.networks
-    .map(({ networkId }) => networkDriver(networkId) ?? '')
+    .map(({ networkId }) => facts.networkDriver(networkId) ?? '')
     .filter((name) => name !== '' && !ownNetworkDrivers.has(name))
     .map((name) => ({ type: 'Network', name }) as const)
   const volumes = (task.spec.ContainerSpec?.Mounts ?? [])

@@ -6,7 +6,7 @@ import type { Loop, LoopFactory } from '../store/loop.js'
 import { inSlices } from '../store/slices.js'
 import type { Commit, Store, Tx, View } from '../store/store.js'
 import { Work } from '../store/work.js'
-import type { NodeVerdict } from './explanation.js'
+import { ClusterFacts } from './cluster-facts.js'
 import { isReady } from './filters.js'
 import { Planner, type Decision } from './planner.js'
 
@@ -30,7 +30,7 @@ export class Scheduler implements Loop {
     this.#env = env
     this.#store = store
     this.#wake = wake
-    this.#planner = new Planner((networkId) => store.view.networks.get(networkId)?.driverState?.name)
+    this.#planner = new Planner(new ClusterFacts(store.view))
   }
 
   /** Only takes note: counting 100,000 tasks would hold up everything else. The first tick does it. */
@@ -64,12 +64,6 @@ export class Scheduler implements Loop {
     this.#cancelTimer?.()
   }
 
-  /** What every node says to a task; empty when there is no such task. */
-  explain(taskId: string): readonly NodeVerdict[] {
-    const task = this.#store.view.tasks.get(taskId)
-    return task === undefined ? [] : this.#planner.explain(task)
-  }
-
   /**
    * Looks at all that was there at the start, as it is by now. Commits meanwhile are noted as always; what
    * they have told is told again, which changes nothing.
@@ -99,12 +93,15 @@ export class Scheduler implements Loop {
         break
       case 'services':
         if (change.after === undefined) this.#planner.forgetService(change.id)
+        this.#planner.noteChange(change)
         break
       case 'networks':
       case 'secrets':
       case 'configs':
+        break
       case 'volumes':
       case 'clusters':
+        this.#planner.noteChange(change)
         break
       default:
         change satisfies never

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkSkepLabels } from '../../../src/model/skep-labels.js'
+import { checkSkepLabels, checkSwarmLabels } from '../../../src/model/skep-labels.js'
 
 test('labels that are not Skep’s, and known ones', () => {
   checkSkepLabels({ a: 'b', skep: '1', 'skeptic.x': '1' }, { 'skep.sim.exit': '1@2s', 'com.example': '' })
@@ -17,4 +17,29 @@ test('unknown, misplaced and malformed ones are refused, with the list', () => {
     message: /^skep\.sim\.exit is a label of containers; known labels/,
   })
   assert.throws(() => checkSkepLabels({}, { 'skep.sim.exit': 'never' }), { code: 'InvalidArgument' })
+})
+
+test('labels about placement: grammar and defaults of the swarm', () => {
+  checkSkepLabels(
+    {
+      'skep.affinity': 'cache, prefer tier=data,com.example.x=*',
+      'skep.anti-affinity': 'prefer web',
+      'skep.placement.strategy': 'binpack',
+      'skep.rebalance': 'auto',
+    },
+    {},
+  )
+  checkSwarmLabels({ 'skep.placement.strategy': 'random', 'skep.rebalance': 'off', other: 'x' })
+  for (const value of ['', 'a b', 'a,', '=x', 'x=', 'not/a/name', 'prefer']) {
+    if (value === 'prefer') checkSkepLabels({ 'skep.affinity': value }, {})
+    else
+      assert.throws(() => checkSkepLabels({ 'skep.affinity': value }, {}), { code: 'InvalidArgument' }, value)
+  }
+  assert.throws(() => checkSkepLabels({ 'skep.placement.strategy': 'tight' }, {}), {
+    message: 'invalid label skep.placement.strategy=tight: want spread, binpack, random',
+  })
+  assert.throws(() => checkSwarmLabels({ 'skep.affinity': 'web' }), {
+    message:
+      /^unknown label skep\.affinity; known labels of the swarm: skep\.placement\.strategy, skep\.rebalance$/,
+  })
 })

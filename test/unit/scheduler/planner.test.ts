@@ -2,14 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Node, Task } from '../../../src/model/objects.js'
 import { TaskState } from '../../../src/model/task-state.js'
+import { ClusterFacts } from '../../../src/scheduler/cluster-facts.js'
 import { Planner, type Decision } from '../../../src/scheduler/planner.js'
+import { emptyTables } from '../../../src/store/schema.js'
 import { aNode, aTask } from '../../lib/builders.js'
 
 const running = { state: TaskState.Running, timestampMs: 0, message: 'started' }
 const id = (prefix: string, at: number) => `${prefix}${String(at).padStart(5, '0')}`
 
 function planner(nodes: readonly Node[], tasks: readonly Task[]): Planner {
-  const made = new Planner(() => undefined)
+  const made = new Planner(new ClusterFacts(emptyTables()))
   for (const node of nodes) made.setNode(node)
   for (const task of tasks) made.setTask(task)
   return made
@@ -298,20 +300,6 @@ test('a reason that keeps changing is told again only after a while', () => {
   assert.deepEqual(decideAll(made, 10), [])
   assert.equal(made.nextDueMs(), 1000)
   assert.deepEqual(reasons(decideAll(made, 1000)), ['no suitable node (2 nodes not available for new tasks)'])
-})
-
-test('explain says for every node what is wanted and what is free', () => {
-  const [task] = manyTasks(1, { spec: reserving(5e9) })
-  const made = planner(manyNodes(1), [])
-  assert.deepEqual(task && made.explain(task), [
-    {
-      nodeId: 'n00000',
-      filter: 'resources',
-      resources: [{ kind: 'NanoCPUs', wanted: 5e9, free: 4e9 }],
-      activeTasks: 0,
-      activeTasksOfService: 0,
-    },
-  ])
 })
 
 test('10,000 tasks on 1,000 nodes come out even, as one service and as 1,000', () => {

@@ -3,21 +3,24 @@ import { test } from 'node:test'
 import type { Node, Task } from '../../../src/model/objects.js'
 import type { TaskSpec } from '../../../src/model/spec/index.js'
 import { TaskState } from '../../../src/model/task-state.js'
+import { ClusterFacts } from '../../../src/scheduler/cluster-facts.js'
 import { failingFilter } from '../../../src/scheduler/filters.js'
 import { NodeSet } from '../../../src/scheduler/node-set.js'
 import type { NodeState } from '../../../src/scheduler/node-state.js'
 import { Planner, type Decision } from '../../../src/scheduler/planner.js'
 import { requirementsOf } from '../../../src/scheduler/requirements.js'
+import { emptyTables } from '../../../src/store/schema.js'
 import { aNode, aTask } from '../../lib/builders.js'
 import { seededRandom } from '../../lib/simulated-env.js'
 
+const facts = new ClusterFacts(emptyTables())
 const status = (state: TaskState) => ({ state, timestampMs: 0, message: '' })
 
 /** A cluster of plain maps, changed at random, of which the planner hears. */
 class Cluster {
   readonly nodes = new Map<string, Node>()
   readonly tasks = new Map<string, Task>()
-  readonly planner = new Planner(() => undefined)
+  readonly planner = new Planner(facts)
   readonly #random: () => number
   #next = 0
 
@@ -188,7 +191,7 @@ function checkWaiting(cluster: Cluster, set: NodeSet, context: string): void {
   for (const task of cluster.tasks.values()) {
     const isWaiting = task.status.state === TaskState.Pending && task.desiredState <= TaskState.Complete
     if (!isWaiting) continue
-    const wanted = requirementsOf(task, () => undefined)
+    const wanted = requirementsOf(task, facts)
     const candidates =
       task.nodeId === undefined ? [...set.nodes()] : [set.get(task.nodeId)].flatMap((s) => s ?? [])
     const fitting = candidates.filter((state) => failingFilter(state, wanted) === undefined)
