@@ -95,26 +95,6 @@ function validateSwarmSpec(spec: SwarmSpec): void {
   }
 }
 
-/** Docker drops a signing certificate that has no PEM in it; so the key without one is alone, too. */
-function checkCaConfig(cluster: Cluster, config: CAConfig): void {
-  const hasCert = (config.SigningCACert ?? '').includes('-----BEGIN CERTIFICATE-----')
-  if ((config.SigningCAKey ?? '') !== '' && !hasCert) {
-    throw clusterError(
-      'InvalidArgument',
-      'if a signing CA key is provided, the signing CA cert must also be provided',
-    )
-  }
-  if (hasCert || (config.ForceRotate ?? 0) !== cluster.rootCa.lastForcedRotation) {
-    throw clusterError('Unimplemented', 'changing the root CA of a swarm is not implemented yet')
-  }
-  if (cluster.rootCa.keyPem === undefined && (config.ExternalCAs ?? []).length === 0) {
-    throw clusterError(
-      'InvalidArgument',
-      'there must be at least one valid, reachable external CA corresponding to the current CA certificate',
-    )
-  }
-}
-
 function rotatedTokens({ env }: ControlContext, cluster: Cluster, args: Args): Cluster['joinTokens'] {
   const { joinTokens: tokens, rootCa } = cluster
   return {
