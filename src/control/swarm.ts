@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { createJoinToken, createUnlockKey } from '../ca/index.js'
 import { formatDuration } from '../model/duration.js'
+import { checkSwarmLabels } from '../model/skep-labels.js'
 import { SwarmError, clusterError } from '../model/errors.js'
 import type { Cluster, RootCa } from '../model/objects.js'
 import { canonical, SwarmSpecSchema, type SwarmSpec } from '../model/spec/index.js'
@@ -82,7 +83,8 @@ function normaliseSwarmSpec(sent: SwarmSpec): SwarmSpec {
   })
 }
 
-function validateSwarmSpec(spec: SwarmSpec): void {
+/** @throws {SwarmError} InvalidArgument. Behaviour: moby/swarmkit manager/controlapi/cluster.go, validateClusterSpec. */
+export function validateSwarmSpec(spec: SwarmSpec): void {
   const expiry = spec.CAConfig?.NodeCertExpiry ?? 0
   if (expiry !== 0 && expiry < leastCertificateExpiry) {
     throw clusterError(
@@ -93,6 +95,7 @@ function validateSwarmSpec(spec: SwarmSpec): void {
   if ((spec.Dispatcher?.HeartbeatPeriod ?? 0) < 0) {
     throw clusterError('InvalidArgument', 'heartbeat time period cannot be a negative duration')
   }
+  checkSwarmLabels(spec.Labels ?? {})
 }
 
 function rotatedTokens({ env }: ControlContext, cluster: Cluster, args: Args): Cluster['joinTokens'] {
