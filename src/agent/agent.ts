@@ -40,6 +40,8 @@ const describeEveryMs = 20_000
 const applyRetryMs = 1000
 /** How long an orderly end waits for the managers to take the last statuses. */
 const lastReportMs = 1000
+/** How long a node that leaves looks for a manager to tell. */
+const lastSessionMs = 3000
 /** How long tasks have to stop when the node leaves; then their containers are removed by force. */
 const leaveStopMs = 10_000
 const leaveRemoveMs = 5000
@@ -56,6 +58,7 @@ export class Agent {
   #logs: LogPublisher | undefined
   #cancelDescribe: () => void = () => undefined
   #description: NodeDescription = {}
+  #describing: Promise<void> = Promise.resolve()
   #starting: Promise<void> | undefined
   #stopped: Promise<void> | undefined
 
@@ -87,6 +90,8 @@ export class Agent {
   leave(): Promise<void> {
     this.#stopped ??= this.#end(
       async ({ worker, session }) => {
+        // A leader that leaves has just handed over, and looks for the next one.
+        await withDeadline(this.#env, lastSessionMs, (signal) => session.opened(signal))
         session.send({ type: 'leave' })
         await withDeadline(this.#env, leaveStopMs, (signal) => worker.shutdown(signal))
       },
@@ -136,7 +141,8 @@ export class Agent {
 
   /** What `describe` adds has changed: the managers are told now. */
   redescribe(): void {
-    if (this.#parts !== undefined) void this.#describeTo(this.#parts.session)
+    const session = this.#parts?.session
+    if (session !== undefined) void this.#describeTo(session)
   }
 
   async #end(before: (parts: Parts) => Promise<void>, after: (parts: Parts) => Promise<void>): Promise<void> {
@@ -199,15 +205,18 @@ export class Agent {
     })
   }
 
-  /** Never rejects. */
-  async #describeTo(session: SessionClient): Promise<void> {
-    try {
-      const description = await this.#describe()
-      if (isDeepStrictEqual(description, this.#description)) return
-      this.#description = description
-      session.describe(description)
-    } catch (error) {
-      this.#env.log.warn({ err: errorText(error) }, 'the engine does not describe this node')
-    }
+  /** One after the other, so that the newest is the last. Never rejects. */
+  #describeTo(session: SessionClient): Promise<void> {
+    this.#describing = this.#describing.then(async () => {
+      try {
+        const description = await this.#describe()
+        if (isDeepStrictEqual(description, this.#description)) return
+        this.#description = description
+        session.describe(description)
+      } catch (error) {
+        this.#env.log.warn({ err: errorText(error) }, 'the engine does not describe this node')
+      }
+    })
+    return this.#describing
   }
 }

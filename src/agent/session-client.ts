@@ -64,6 +64,8 @@ export class SessionClient {
   /** Ends what is under way: a connection that is being made, or the session on it. */
   #cancelConnect: (() => void) | undefined
   #running: Promise<void> | undefined
+  #whenOpen: () => void = () => undefined
+  #isRemoved = false
 
   constructor(
     env: Env,
@@ -79,6 +81,15 @@ export class SessionClient {
 
   get isOpen(): boolean {
     return this.#live?.isOpen === true
+  }
+
+  /** Resolves when a session is open, none will open any more, or `signal` aborts. */
+  opened(signal: AbortSignal): Promise<void> {
+    if (this.isOpen || this.#isRemoved) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#whenOpen = resolve
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
   }
 
   /** Bytes that wait to be sent. */
@@ -126,7 +137,10 @@ export class SessionClient {
       try {
         const { wasOpen, code, reason } = await this.#session()
         if (signal.aborted) return
-        if (code === CloseCode.NodeRemoved) this.#listener.onRemoved(reason)
+        if (code === CloseCode.NodeRemoved) {
+          this.#isRemoved = true
+          this.#listener.onRemoved(reason)
+        }
         if (wasOpen) backoffMs = 0
         this.#env.log.info({ code, reason }, 'the session with the manager ended')
       } catch (error) {
@@ -211,6 +225,7 @@ export class SessionClient {
     if (!isNew) return
     this.#beat(live)
     this.#listener.onOpen()
+    this.#whenOpen()
   }
 
   #assign(live: Live, message: AssignmentsMessage): void {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
-import { SwarmError } from '../model/errors.js'
+import { validateSwarmSpec } from '../control/swarm.js'
+import { SwarmError, errorText } from '../model/errors.js'
 import {
   defaultAddressPools,
   defaultDataPathPort,
@@ -26,11 +27,24 @@ const largestSubnetPrefix = 29
 export function planInit(request: SwarmInitRequest): InitPlan {
   if ((request.ListenAddr ?? '') === '') throw badRequest('invalid ListenAddr "": invalid empty address')
   checkSpecName(request.Spec)
+  const spec = initialSwarmSpec(request.Spec, request.AutoLockManagers ?? false)
+  checkSettings(spec)
   return {
-    spec: initialSwarmSpec(request.Spec, request.AutoLockManagers ?? false),
+    spec,
     availability: availabilityOf(request.Availability),
     ...planPools(request),
     dataPathPort: dataPathPort(request.DataPathPort ?? 0),
+  }
+}
+
+/** Docker finds this out when the swarm is made, and leaves it as it is. */
+function checkSettings(spec: SwarmSpec): void {
+  try {
+    validateSwarmSpec(spec)
+  } catch (error) {
+    throw new SwarmError('InvalidArgument', `error updating cluster settings: ${errorText(error)}`, {
+      cause: error,
+    })
   }
 }
 

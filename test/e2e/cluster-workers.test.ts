@@ -5,9 +5,6 @@ import { eventually } from '../lib/eventually.js'
 import { needs } from '../lib/needs.js'
 import type { DockerCli } from '../lib/docker-cli.js'
 
-const workerText =
-  "Error response from daemon: This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.\n"
-
 const info = (docker: DockerCli, field: string) => docker.ok(`info --format {{.Swarm.${field}}}`)
 
 test('workers join, work, leave, are removed and come back', { skip: needs('cli') }, async (t) => {
@@ -29,41 +26,15 @@ test('workers join, work, leave, are removed and come back', { skip: needs('cli'
     assert.deepEqual(remotes, [{ NodeID: nodeId, Addr: one.clusterAddr }])
   })
 
-  await t.test('what a worker cannot do', async () => {
-    for (const line of ['node ls', 'service ls', 'swarm join-token worker', 'swarm update --autolock']) {
-      assert.equal(await two.docker.fails(line), workerText, line)
-    }
-    const again = await two.docker.fails(cluster.joinLine(2, await cluster.token('worker')))
-    assert.match(again, /This node is already part of a swarm\. Use "docker swarm leave" to leave this swarm/)
-  })
-
-  await t.test('wrong tokens, wrong cluster, nobody there', async () => {
-    const token = await cluster.token('worker')
-    const wrongSecret = token.replace(/.{25}$/, '0'.repeat(25))
-    assert.equal(
-      await three.docker.fails(cluster.joinLine(3, wrongSecret)),
-      'Error response from daemon: rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster\n',
-    )
-    assert.equal(
-      await three.docker.fails(cluster.joinLine(3, 'zz')),
-      'Error response from daemon: invalid join token\n',
-    )
-    const wrongRoot = token.replace(/-[0-9a-z]{50}-/, `-${'0'.repeat(49)}1-`)
+  await t.test('a join where nobody is', async () => {
     assert.match(
-      await three.docker.fails(cluster.joinLine(3, wrongRoot)),
-      /^Error response from daemon: remote CA does not match fingerprint\. Expected: 0{63}1\n$/,
-    )
-    assert.match(
-      await three.docker.fails(cluster.joinLine(3, token, 3)),
-      /rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127\.0\.0\.3:\d+: connect: connection refused"\n$/,
+      await three.docker.fails(cluster.joinLine(3, await cluster.token('worker'), 3)),
+      /^Error response from daemon: rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial tcp 127\.0\.0\.3:\d+: connect: connection refused"\n$/,
     )
     assert.equal(await info(three.docker, 'LocalNodeState'), 'inactive\n')
   })
 
-  await t.test('a token that was rotated lets nobody in', async () => {
-    const old = await cluster.token('worker')
-    await one.docker.ok('swarm join-token --rotate -q worker')
-    assert.match(await three.docker.fails(cluster.joinLine(3, old)), /A valid join token is necessary/)
+  await t.test('a join that takes no tasks yet', async () => {
     await three.docker.ok(cluster.joinLine(3, await cluster.token('worker'), 1, '--availability pause '))
     assert.deepEqual(await cluster.list(), [
       'node-1 ready active leader',

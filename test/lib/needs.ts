@@ -3,10 +3,10 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /**
- * What a machine may lack. `engine`: a private dockerd; `netns`: network namespaces; `cli`: the docker CLI;
- * `compose`: docker-compose.
+ * What a machine may lack. `engine`: a private dockerd; `netns`: network namespaces; `nftables`: packet filters in them; `cli`: the
+ * docker CLI; `compose`: docker-compose.
  */
-export type Need = 'engine' | 'netns' | 'cli' | 'compose'
+export type Need = 'engine' | 'netns' | 'nftables' | 'cli' | 'compose'
 
 /** The absolute path of an executable in PATH (and the usual sbin folders), or undefined. */
 export function findProgram(name: string): string | undefined {
@@ -42,6 +42,14 @@ function lacking(need: Need): string | undefined {
       if (missing !== undefined) return missing
       const tried = spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up'], { encoding: 'utf8' })
       return tried.status === 0 ? undefined : `network namespaces (${tried.stderr.trim()})`
+    }
+    case 'nftables': {
+      const missing = lacking('netns') ?? without('nft')
+      if (missing !== undefined) return missing
+      const tried = spawnSync('unshare', ['--net', 'nft', 'add', 'table', 'inet', 'tried'], {
+        encoding: 'utf8',
+      })
+      return tried.status === 0 ? undefined : `packet filters (${tried.stderr.trim()})`
     }
     case 'engine':
       return (

@@ -57,6 +57,15 @@ export class Skepd {
     return this.#process.pid
   }
 
+  get running(): boolean {
+    return this.#process.running
+  }
+
+  /** Resolves with the exit code (null = by a signal) when the process ends by itself. */
+  exit(timeoutMs?: number): Promise<number | null> {
+    return this.#process.exit(timeoutMs)
+  }
+
   /** One API call. */
   request(method: string, path: string, options?: RequestOptions): Promise<Reply> {
     return request({ socketPath: this.socketPath }, method, path, options)
@@ -98,10 +107,12 @@ export class Skepd {
   }
 
   async #answers(): Promise<void> {
-    await eventually('skepd to answer', async () => {
+    const answered = async () => {
       if (!this.#process.running) return 'exited'
       return (await this.request('GET', '/_ping')).status === 200 && 'up'
-    })
+    }
+    // Several that start at once on a busy machine take long.
+    await eventually('skepd to answer', answered, 60_000)
     this.#process.assertRunning()
   }
 
