@@ -83,7 +83,7 @@ export class LocalNode {
       error: this.#error,
       controlAvailable: this.#state === 'active' && run?.manager !== undefined,
       remoteManagers: run?.remoteManagers() ?? [],
-      warnings: [],
+      warnings: run?.manager?.warnings ?? [],
     }
   }
 
