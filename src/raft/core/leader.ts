@@ -92,11 +92,15 @@ export class Leader {
 
   /** @throws {MembershipError} if the change may not be made now, or makes no sense. */
   checkMayChange(change: MembershipChange): void {
-    const { members, log } = this.#ctx
+    const { members, log, id } = this.#ctx
     if (this.pendingMembershipIndex > log.committed) {
       throw new MembershipError('another change of members is under way')
     }
     checkChange(members.current, change)
+    if (change.type === 'remove' && change.id === id && this.#witnessId !== undefined) {
+      // Committed with the witness, it would leave nobody who has the log and may vote for himself.
+      throw new MembershipError('a leader beside a witness cannot be removed before another one leads')
+    }
     if (change.type !== 'promote') return
     const progress = this.#progress.get(change.id)
     // While the log is short, one that never answered would seem to have caught up.
@@ -179,14 +183,13 @@ export class Leader {
   }
 
   /**
-   * Up to where the witness is told of the log: no further than those have it that keep up. Should this leader
-   * die, the witness then trusts each of them. It counts only once somebody is gone: a witness that knows more
-   * than the survivor cannot vote for it, and has nothing to give it.
+   * Up to where the witness is told of the log: no further than this leader's disk has it, and those that keep
+   * up. A witness that knows more than those who are left cannot vote for them, and has nothing to give them.
    */
   #witnessLimit(): number {
     const { log, members, electionTicks, rules } = this.#ctx
-    let limit = log.lastIndex
-    if (!rules.witnessWaits) return limit
+    if (!rules.witnessWaits) return log.lastIndex
+    let limit = log.stable
     for (const { id } of members.current.members.filter(mayLead)) {
       const progress = this.#progress.get(id)
       if (progress?.keepsUp(log.lastIndex, electionTicks) === true) limit = Math.min(limit, progress.match)

@@ -55,11 +55,16 @@ test('a witness never campaigns, not even when it is told to', () => {
   assert.throws(() => net.core('a').transferLeadership('w'), NotLeaderError)
 })
 
-test('a leader that goes names the other server its successor, not the witness', () => {
+test('a leader is removed by its successor only: else the witness might be left with a server that is behind', () => {
   const net = twoAndWitness()
-  net.core('a').proposeMembership({ type: 'remove', id: 'a' })
+  const removeA = (by: string) => net.core(by).proposeMembership({ type: 'remove', id: 'a' })
+  assert.throws(() => removeA('a'), MembershipError)
+  net.core('a').transferLeadership('b')
   net.settle()
-  assert.equal(net.core('b').role, 'leader')
+  removeA('b')
+  net.settle()
+  net.propose('b', 'alone with the witness')
+  assert.deepEqual(net.texts('b'), ['first', 'alone with the witness'])
 })
 
 test('the witness is told of nothing that a server which keeps up does not have', () => {
@@ -212,4 +217,22 @@ test('a witness that lags behind the log is sent where the log begins', () => {
   a.reportUnreachable('b')
   net.propose('a', 'with the witness')
   assert.equal(net.texts('a').at(-1), 'with the witness')
+})
+
+test('the witness is told of nothing that the leader itself could still lose', () => {
+  const net = twoAndWitness()
+  net.isolate('b')
+  const a = net.core('a')
+  a.reportUnreachable('b')
+  a.propose(Buffer.from('being written'))
+  const toWitness = (messages: readonly Message[] = []) =>
+    messages.filter(
+      (message) => message.to === 'w' && message.type === 'append' && message.entries.length > 0,
+    )
+  const writing = a.ready()
+  assert.ok(writing)
+  assert.equal(writing.entries.length, 1)
+  assert.deepEqual(toWitness(writing.messages), [])
+  a.advance(writing)
+  assert.equal(toWitness(a.ready()?.messages).length, 1)
 })
