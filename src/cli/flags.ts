@@ -12,18 +12,37 @@ const commonFlags = {
  * @throws {Error} in one line, for unknown flags, missing values, arguments beside the flags, other formats.
  */
 export function parseFlags<const T extends FlagConfig>(args: readonly string[], flags: T) {
-  const { values, format } = parse(args, flags)
+  const { values, format } = parseCommand(args, flags, { least: 0, most: 0 })
+  return { values, format }
+}
+
+/**
+ * The same for commands with arguments beside the flags.
+ * @throws {Error} as `parseFlags`, and where there are too few or too many arguments.
+ */
+export function parseCommand<const T extends FlagConfig>(
+  args: readonly string[],
+  flags: T,
+  count: { readonly least: number; readonly most: number },
+) {
+  const { values, positionals, format } = parse(args, flags, count.most > 0)
+  if (positionals.length < count.least) throw new Error(`wants ${argumentsText(count.least)}`)
+  if (positionals.length > count.most) throw new Error(`takes no more than ${argumentsText(count.most)}`)
   if (format !== 'text' && format !== 'json') {
     throw new Error(`invalid --format "${String(format)}": must be text or json`)
   }
-  return { values, format: format === 'json' ? ('json' as const) : ('text' as const) }
+  return { values, positionals, format: format === 'json' ? ('json' as const) : ('text' as const) }
 }
 
-function parse<const T extends FlagConfig>(args: readonly string[], flags: T) {
+function argumentsText(count: number): string {
+  return count === 1 ? '1 argument' : `${count} arguments`
+}
+
+function parse<const T extends FlagConfig>(args: readonly string[], flags: T, allowPositionals: boolean) {
   try {
     const options = { ...flags, ...commonFlags }
-    const { values } = parseArgs({ args: [...args], options, strict: true })
-    return { values, format: (values as { readonly format?: unknown }).format }
+    const { values, positionals } = parseArgs({ args: [...args], options, strict: true, allowPositionals })
+    return { values, positionals, format: (values as { readonly format?: unknown }).format }
   } catch (error) {
     // Node.js goes on with advice on how to pass positional arguments, of which there are none here.
     const [text = ''] = (error as Error).message.split('. ')

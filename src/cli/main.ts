@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { benchCommand } from './bench/command.js'
+import { explainCommand } from './explain/command.js'
 import { simCommand } from './sim/command.js'
 
 /** A helper that Docker's CLI has no word for. Resolves with the exit code. */
@@ -9,7 +10,7 @@ export interface Command {
   readonly run: (args: readonly string[]) => Promise<number>
 }
 
-const commands: readonly Command[] = [benchCommand, simCommand]
+const commands: readonly Command[] = [benchCommand, explainCommand, simCommand]
 
 function usage(): string {
   return [

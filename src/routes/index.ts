@@ -9,6 +9,7 @@ import { readBody } from './http/body.js'
 import { checkVersionRange, isOlderThan, maxApiVersion } from './http/versions.js'
 import { networkRoutes } from './networks/index.js'
 import { nodeRoutes } from './nodes.js'
+import { placementRoutes } from './placement.js'
 import { configRoutes, secretRoutes } from './secrets.js'
 import { serviceRoutes } from './services/index.js'
 import { swarmRoutes } from './swarm.js'
@@ -57,6 +58,7 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
   secretRoutes(app, context)
   configRoutes(app, context)
   networkRoutes(app, context)
+  placementRoutes(app, context)
   eventRoutes(app, context)
   engineRoutes(app, context)
 }

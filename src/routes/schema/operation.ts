@@ -4,7 +4,7 @@ import { struct, text } from '../../model/spec/schema.js'
 
 /** The parts of the API, as the document groups them. */
 export type Tag =
-  'Swarm' | 'Node' | 'Service' | 'Task' | 'Secret' | 'Config' | 'Network' | 'System' | 'Distribution'
+  'Swarm' | 'Node' | 'Service' | 'Task' | 'Secret' | 'Config' | 'Network' | 'System' | 'Distribution' | 'Skep'
 
 export interface Operation {
   readonly tag: Tag

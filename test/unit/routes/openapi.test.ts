@@ -64,6 +64,7 @@ describe('the OpenAPI document', async () => {
       'GET /services',
       'GET /services/{id}',
       'GET /services/{id}/logs',
+      'GET /skep/v1/tasks/{id}/explain',
       'GET /swarm',
       'GET /swarm/unlockkey',
       'GET /tasks',
