@@ -165,6 +165,7 @@ export class Allocator implements Loop {
       case 'secrets':
       case 'configs':
       case 'volumes':
+      case 'revisions':
       case 'clusters':
         break
       default:

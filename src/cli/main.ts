@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { benchCommand } from './bench/command.js'
 import { explainCommand } from './explain/command.js'
+import { historyCommand } from './history/command.js'
 import { simCommand } from './sim/command.js'
 
 /** A helper that Docker's CLI has no word for. Resolves with the exit code. */
@@ -10,7 +11,7 @@ export interface Command {
   readonly run: (args: readonly string[]) => Promise<number>
 }
 
-const commands: readonly Command[] = [benchCommand, explainCommand, simCommand]
+const commands: readonly Command[] = [benchCommand, explainCommand, historyCommand, simCommand]
 
 function usage(): string {
   return [

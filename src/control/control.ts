@@ -14,7 +14,7 @@ import {
 } from './secrets.js'
 import { createService } from './services/create.js'
 import { removeService } from './services/remove.js'
-import { updateService } from './services/update.js'
+import { rollbackService, updateService } from './services/update.js'
 import { updateSwarm } from './swarm.js'
 
 /**
@@ -38,6 +38,7 @@ export function createControl(
   return {
     createService: (args) => createService(context, args),
     updateService: (args) => updateService(context, args),
+    rollbackService: (args) => rollbackService(context, args),
     removeService: (args) => removeService(context, args),
     updateNode: (args) => updateNode(context, args),
     removeNode: (args) => removeNode(context, args),

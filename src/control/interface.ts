@@ -25,6 +25,8 @@ export interface Control {
     readonly registryAuthFrom: 'spec' | 'previous-spec'
     readonly rollback: 'none' | 'previous'
   }): Promise<void>
+  /** Goes back to a former spec of the service, by its number. */
+  rollbackService(args: { readonly id: string; readonly revision: number }): Promise<void>
   removeService(args: { readonly id: string }): Promise<void>
   updateNode(args: { readonly id: string; readonly version: number; readonly spec: NodeSpec }): Promise<void>
   removeNode(args: { readonly id: string; readonly force: boolean }): Promise<void>

@@ -5,6 +5,7 @@ import { clusterError } from '../model/errors.js'
 const names: Readonly<Record<keyof Control, true>> = {
   createService: true,
   updateService: true,
+  rollbackService: true,
   removeService: true,
   updateNode: true,
   removeNode: true,

@@ -238,9 +238,26 @@ export interface RootRotation {
   readonly crossSignedPem: string
 }
 
+/** Why a service got another spec: a user's update, a rollback by a user, or one after a failed update. */
+export type RevisionCause = 'update' | 'rollback' | 'failure'
+
+/** A spec that a service had before. What it has now stands in the service itself. */
+export interface Revision extends Meta {
+  readonly serviceId: string
+  /** From 1, in the order in which the service had them. */
+  readonly number: number
+  readonly spec: ServiceSpec
+  readonly specVersion: number
+  /** When the service got it. */
+  readonly setAtMs: number
+  /** Why the service got the next one. */
+  readonly replacedBy: RevisionCause
+}
+
 /** Every table of the store with what it holds. */
 export interface Tables {
   readonly services: Service
+  readonly revisions: Revision
   readonly tasks: Task
   readonly nodes: Node
   readonly networks: Network
@@ -260,6 +277,7 @@ export const tableNames = [
   'configs',
   'volumes',
   'services',
+  'revisions',
   'tasks',
 ] as const satisfies readonly TableName[]
 

@@ -2,6 +2,7 @@ import type { Env } from '../env/env.js'
 import type { Service, Task } from '../model/objects.js'
 import { TaskState } from '../model/task-state.js'
 import type { Loop, LoopFactory } from '../store/loop.js'
+import { keepRevision } from '../store/revisions.js'
 import type { View } from '../store/schema.js'
 import type { Commit, Store } from '../store/store.js'
 import type { Tx } from '../store/transaction.js'
@@ -273,7 +274,9 @@ class ServiceLoop implements Loop {
       if (!isUpdateFailure(current, task, this.#marks.ranMs(task)) || !isDue(task, tx.nowMs)) continue
       failed.add(task.id)
       this.#rollouts.get(service.id)?.noteFailure(key, tx.nowMs)
-      current = tx.update('services', service.id, afterUpdateFailure(current, task))
+      const patch = afterUpdateFailure(current, task)
+      if (patch.spec !== undefined) keepRevision(tx, current, 'failure')
+      current = tx.update('services', service.id, patch)
     }
     return { service: current, failed }
   }

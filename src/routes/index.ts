@@ -11,6 +11,7 @@ import { networkRoutes } from './networks/index.js'
 import { nodeRoutes } from './nodes.js'
 import { placementRoutes } from './placement.js'
 import { configRoutes, secretRoutes } from './secrets.js'
+import { historyRoutes } from './services/history.js'
 import { serviceRoutes } from './services/index.js'
 import { swarmRoutes } from './swarm.js'
 import { systemRoutes } from './system.js'
@@ -54,6 +55,7 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
   swarmRoutes(app, context)
   nodeRoutes(app, context)
   serviceRoutes(app, context)
+  historyRoutes(app, context)
   taskRoutes(app, context)
   secretRoutes(app, context)
   configRoutes(app, context)

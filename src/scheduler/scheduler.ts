@@ -98,6 +98,7 @@ export class Scheduler implements Loop {
       case 'networks':
       case 'secrets':
       case 'configs':
+      case 'revisions':
         break
       case 'volumes':
       case 'clusters':

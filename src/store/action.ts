@@ -1,10 +1,11 @@
-import type { TableName, Tables, Task } from '../model/objects.js'
+import type { Revision, TableName, Tables, Task } from '../model/objects.js'
 
 /**
  * What an entry of the log does to one object. Updates carry deltas, only the top-level fields that
  * changed: a task's new status costs 150 bytes instead of its whole spec.
  */
-export type Action = { [K in TableName]: TableAction<K> }[TableName] | CreateSharingTask
+export type Action =
+  { [K in TableName]: TableAction<K> }[TableName] | CreateSharingTask | CreateSharingRevision
 
 export type TableAction<K extends TableName> =
   | { readonly op: 'create'; readonly table: K; readonly object: NewObject<Tables[K]> }
@@ -23,6 +24,13 @@ export interface CreateSharingTask {
   readonly op: 'create-sharing'
   readonly table: 'tasks'
   readonly object: Omit<NewObject<Task>, 'spec'>
+}
+
+/** A revision whose spec is the one its service has at this point of the log. */
+export interface CreateSharingRevision {
+  readonly op: 'create-sharing'
+  readonly table: 'revisions'
+  readonly object: Omit<NewObject<Revision>, 'spec'>
 }
 
 /** An object before the log has given it a version. */

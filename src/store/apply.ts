@@ -1,5 +1,5 @@
 import { clusterError } from '../model/errors.js'
-import type { Meta, TableName, Tables, Task } from '../model/objects.js'
+import type { Meta, Revision, TableName, Tables, Task } from '../model/objects.js'
 import type { Action } from './action.js'
 import type { TableSet } from './schema.js'
 
@@ -30,6 +30,10 @@ export function evaluate(tables: TableSet, index: number, action: Action): Chang
       const service = tables.services.get(action.object.serviceId ?? '')
       if (service === undefined)
         throw clusterError('NotFound', `service ${action.object.serviceId} not found`)
+      if (action.table === 'revisions') {
+        const revision: Revision = { ...action.object, spec: service.spec, version: index }
+        return created(tables, 'revisions', revision)
+      }
       const task: Task = { ...action.object, spec: service.spec.TaskTemplate ?? {}, version: index }
       return created(tables, 'tasks', task)
     }

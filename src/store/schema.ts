@@ -3,6 +3,7 @@ import type {
   Config,
   Network,
   Node,
+  Revision,
   Secret,
   Service,
   TableName,
@@ -51,6 +52,7 @@ const indexes = {
     config: (service: Service) =>
       (service.spec.TaskTemplate?.ContainerSpec?.Configs ?? []).flatMap((ref) => ref.ConfigID ?? []),
   },
+  revisions: { service: (revision: Revision) => revision.serviceId },
   tasks: {
     service: (task: Task) => task.serviceId ?? [],
     node: (task: Task) => task.nodeId ?? [],
@@ -69,11 +71,11 @@ export type View = { readonly [K in TableName]: ReadTable<Tables[K], IndexName<K
 
 export type TableSet = { readonly [K in TableName]: Table<Tables[K], IndexName<K>> }
 
-type UniquelyNamed = Exclude<TableName, 'nodes' | 'tasks'>
+type UniquelyNamed = Exclude<TableName, 'nodes' | 'revisions' | 'tasks'>
 
 /** Whether no two objects of the table may have the same name, whatever the case. */
 export function isUniquelyNamed(table: TableName): table is UniquelyNamed {
-  return table !== 'nodes' && table !== 'tasks'
+  return table !== 'nodes' && table !== 'revisions' && table !== 'tasks'
 }
 
 /**
@@ -98,6 +100,7 @@ export function emptyTables(): TableSet {
     configs: new Table(keysOf(indexes.configs)),
     volumes: new Table(keysOf(indexes.volumes)),
     services: new Table(keysOf(indexes.services)),
+    revisions: new Table(keysOf(indexes.revisions)),
     tasks: new Table(keysOf(indexes.tasks)),
   }
 }

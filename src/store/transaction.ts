@@ -1,6 +1,6 @@
 import type { Env } from '../env/env.js'
 import { clusterError } from '../model/errors.js'
-import type { TableName, Tables, Task } from '../model/objects.js'
+import type { Revision, TableName, Tables, Task } from '../model/objects.js'
 import type { Action, NewObject, Patch } from './action.js'
 import { evaluate, put, singular, type Change } from './apply.js'
 import { isUniquelyNamed, type TableSet, type View } from './schema.js'
@@ -41,6 +41,7 @@ export class Draft implements Tx {
   readonly configs: View['configs']
   readonly volumes: View['volumes']
   readonly services: View['services']
+  readonly revisions: View['revisions']
   readonly tasks: View['tasks']
   readonly #head: TableSet
   #isOpen = true
@@ -55,6 +56,7 @@ export class Draft implements Tx {
     this.configs = head.configs
     this.volumes = head.volumes
     this.services = head.services
+    this.revisions = head.revisions
     this.tasks = head.tasks
   }
 
@@ -117,8 +119,13 @@ export class Draft implements Tx {
     }
   }
 
-  /** A task with its service's own spec object needs no copy of it in the log. */
+  /** Who has its service's own spec object needs no copy of it in the log. */
   #sharing(table: TableName, object: object): Action | undefined {
+    if (table === 'revisions') {
+      const { spec, ...rest } = object as NewObject<Revision>
+      const isShared = this.#head.services.get(rest.serviceId)?.spec === spec
+      return isShared ? { op: 'create-sharing', table, object: rest } : undefined
+    }
     if (table !== 'tasks') return undefined
     const { spec, ...rest } = object as NewObject<Task>
     const shared = this.#head.services.get(rest.serviceId ?? '')?.spec.TaskTemplate

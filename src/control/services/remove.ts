@@ -1,4 +1,5 @@
 import type { ControlContext } from '../context.js'
+import { removeRevisions } from '../../store/revisions.js'
 import { findService } from '../lookup.js'
 
 /**
@@ -9,5 +10,9 @@ export async function removeService(
   { store }: ControlContext,
   { id: ref }: { readonly id: string },
 ): Promise<void> {
-  await store.update((tx) => tx.remove('services', findService(tx, ref).id))
+  await store.update((tx) => {
+    const { id } = findService(tx, ref)
+    removeRevisions(tx, id)
+    tx.remove('services', id)
+  })
 }

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SwarmError, clusterError } from '../../model/errors.js'
 import { randomName } from '../../model/names.js'
-import type { Service } from '../../model/objects.js'
+import type { RevisionCause, Service } from '../../model/objects.js'
 import type { ServiceSpec } from '../../model/spec/index.js'
 import type { Patch } from '../../store/action.js'
+import { currentRevision, keepRevision, revisionsOf } from '../../store/revisions.js'
 import type { Tx } from '../../store/store.js'
 import { checkVersion, type ControlContext } from '../context.js'
 import type { Control } from '../interface.js'
@@ -15,6 +16,7 @@ import { checkReferencesExist } from './validate-references.js'
 import { isJob, validateServiceSpec } from './validate-spec.js'
 
 type Args = Parameters<Control['updateService']>[0]
+type RollbackArgs = Parameters<Control['rollbackService']>[0]
 
 /**
  * Replaces the spec of a service, or goes back to the one before. The spec that is sent must be valid for
@@ -46,8 +48,47 @@ export async function updateService(context: ControlContext, args: Args): Promis
     const patch = args.rollback === 'previous' ? rollback(tx, service) : replacement(service, spec, args)
     checkIngressPresent(tx, patch.spec ?? spec)
     checkVersion(service, args.version)
-    tx.update('services', id, { ...patch, ...nextIteration(tx, service) })
+    replace(tx, service, patch, args.rollback === 'previous' ? 'rollback' : 'update')
   })
+}
+
+/**
+ * Goes back to a spec that the service had before; as a rollback to the one before the present one does it.
+ * @param args `revision`: its number, see `src/store/revisions.ts`.
+ * @throws {SwarmError} NotFound for a revision that is not kept; InvalidArgument when what it refers to is gone,
+ *   or its ports are taken.
+ */
+export async function rollbackService({ store }: ControlContext, args: RollbackArgs): Promise<void> {
+  await store.update((tx) => {
+    const service = findService(tx, args.id)
+    const kept = revisionsOf(tx, service.id)
+    const current = currentRevision(tx, service).number
+    const name = service.spec.Name ?? service.id
+    if (args.revision === current) {
+      throw clusterError('FailedPrecondition', `service ${name} is at revision ${current} already`)
+    }
+    const revision = kept.find(({ number }) => number === args.revision)
+    if (revision === undefined) {
+      const known = kept.map(({ number }) => number).join(', ')
+      const text = `service ${name} has no revision ${args.revision}`
+      throw clusterError(
+        'NotFound',
+        known === '' ? `${text}: it never had another spec` : `${text}: it has ${known}`,
+      )
+    }
+    const { spec, specVersion } = revision
+    checkReferencesExist(tx, spec)
+    checkPortConflicts(tx, spec, service.id)
+    checkIngressPresent(tx, spec)
+    const message = `manually requested rollback to revision ${args.revision}`
+    replace(tx, service, { ...rolledBack(tx, service, message), spec, specVersion }, 'rollback')
+  })
+}
+
+/** Gives a service another spec, and keeps the one it had. */
+function replace(tx: Tx, service: Service, patch: Patch<Service>, cause: RevisionCause): void {
+  if (!isDeepStrictEqual(patch.spec, service.spec)) keepRevision(tx, service, cause)
+  tx.update('services', service.id, { ...patch, ...nextIteration(tx, service) })
 }
 
 /** Credentials for pulls that the new spec keeps or gets. @throws {SwarmError} Unknown. */
@@ -82,17 +123,19 @@ function rollback(tx: Tx, service: Service): Patch<Service> {
   checkReferencesExist(tx, spec)
   checkPortConflicts(tx, spec, service.id)
   return {
+    ...rolledBack(tx, service, 'manually requested rollback'),
     spec,
     specVersion: service.previousSpecVersion ?? 0,
     registryAuth: service.previousRegistryAuth,
+  }
+}
+
+function rolledBack(tx: Tx, service: Service, message: string): Patch<Service> {
+  return {
     previousSpec: service.spec,
     previousSpecVersion: service.specVersion,
     previousRegistryAuth: service.registryAuth,
-    updateStatus: {
-      state: 'rollback_started',
-      startedAtMs: tx.nowMs,
-      message: 'manually requested rollback',
-    },
+    updateStatus: { state: 'rollback_started', startedAtMs: tx.nowMs, message },
   }
 }
 

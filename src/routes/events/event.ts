@@ -46,6 +46,7 @@ export function toEvent(change: Change, nowMs: number): SwarmEvent | undefined {
     case 'tasks':
     case 'clusters':
     case 'volumes':
+    case 'revisions':
       return undefined
     default:
       return change satisfies never

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Task } from '../../../src/model/objects.js'
 import type { ServiceSpec, UpdateConfig } from '../../../src/model/spec/index.js'
 import { TaskState } from '../../../src/model/task-state.js'
+import { revisionsOf } from '../../../src/store/revisions.js'
 import { Harness, ms, replicated, second, withImage } from '../../sim/orchestrator/harness.js'
 import { inOrder } from './builders.js'
 
@@ -210,6 +211,12 @@ test('6.failure rollback: back to the previous spec, which is then gone', async 
   assert.equal(service.spec.TaskTemplate?.ContainerSpec?.Image, 'app:1')
   assert.equal(service.previousSpec, undefined)
   assert.equal(service.previousSpecVersion, undefined)
+  // But the history still has what failed.
+  const kept = revisionsOf(h.store.view, id)
+  assert.deepEqual(
+    kept.map(({ spec, replacedBy }) => [spec.TaskTemplate?.ContainerSpec?.Image, replacedBy]),
+    [['app:2', 'failure']],
+  )
   await h.stop()
 })
 
