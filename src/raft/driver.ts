@@ -25,6 +25,9 @@ import { Saves } from './saves.js'
 import { Snapshots } from './snapshots.js'
 import { bestSuccessor, statusOf } from './status.js'
 
+/** The numbers of reads fit into 53 bits for ever. */
+const MAX_FIRST_CONTEXT = 2 ** 47
+
 /** Compactions worth a write. */
 const MIN_COMPACTION_ENTRIES = 100
 
@@ -76,6 +79,7 @@ export class RaftDriver {
     this.#reads = new PendingReads({
       retryTicks: Math.ceil(this.#electionTicks / 2),
       leaderlessTicks: this.#electionTicks,
+      firstContext: env.randomInt(MAX_FIRST_CONTEXT),
     })
     this.#saves = new Saves(options.storage, {
       onSaved: () => this.#saved(),

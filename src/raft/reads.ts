@@ -27,11 +27,20 @@ export class PendingReads {
   readonly #asked = new Map<number, { readonly waiters: readonly Waiter[]; readonly tick: number }>()
   /** Answered, waiting for the state machine to get there. */
   #confirmed: { readonly index: number; readonly waiters: readonly Waiter[] }[] = []
-  #nextContext = 1
+  #nextContext: number
   #tick = 0
   #leaderless = 0
 
-  constructor(options: { readonly retryTicks: number; readonly leaderlessTicks: number }) {
+  /**
+   * @param options.firstContext another one after each start: answers to questions of an earlier process, which
+   *   may still be on their way, are not for this one.
+   */
+  constructor(options: {
+    readonly retryTicks: number
+    readonly leaderlessTicks: number
+    readonly firstContext: number
+  }) {
+    this.#nextContext = options.firstContext
     this.#retryTicks = options.retryTicks
     this.#leaderlessTicks = options.leaderlessTicks
   }

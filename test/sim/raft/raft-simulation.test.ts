@@ -17,7 +17,7 @@ async function simulateAll(first: number, end: number): Promise<Counts[]> {
   const workers = Array.from({ length: step }, (_, share) => {
     const workerData = { first: first + share, end, step }
     const worker = new Worker(new URL('./seed-worker.js', import.meta.url), { workerData })
-    worker.on('message', (counts: Counts) => all.push(counts))
+    worker.on('message', ({ counts }: { readonly counts: Counts }) => all.push(counts))
     return worker
   })
   const ended = workers.map(

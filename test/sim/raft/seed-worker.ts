@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort as port, workerData } from 'node:worker_threads'
 import { simulate } from './simulation.js'
 
 /** Simulates every `step`th seed, and reports each. */
@@ -10,5 +10,5 @@ const { first, end, step } = workerData as {
 
 for (let seed = first; seed < end; seed += step) {
   const { counts } = await simulate({ seed })
-  parentPort?.postMessage(counts)
+  port?.postMessage({ seed, counts }, [])
 }
