@@ -14,6 +14,7 @@ export {
   CA_NAME,
   certificateIdentity,
   MANAGER_OU,
+  WITNESS_OU,
   WORKER_OU,
   type NodeIdentity,
   type NodeRole,
@@ -36,7 +37,7 @@ export {
   parseJoinToken,
   type JoinToken,
 } from './join-token.js'
-export type { DataKey } from './key-file.js'
+export { formatKeyFile, parseKeyFile, type DataKey } from './key-file.js'
 export {
   KeyReadWriter,
   type LoadOutcome,
@@ -46,5 +47,5 @@ export {
 export { generateKey, parsePrivateKey, privateKeyPem, publicKeyDer } from './keys.js'
 export { normalizePem } from './pem.js'
 export { renewalDelayMs } from './renewal.js'
-export { clientTlsOptions, joinTlsOptions, peerIdentity, serverTlsOptions } from './tls.js'
+export { clientTlsOptions, joinTlsOptions, nodeTlsOptions, peerIdentity, serverTlsOptions } from './tls.js'
 export { createUnlockKey, formatUnlockKey, parseUnlockKey } from './unlock-key.js'

@@ -2,7 +2,6 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Env } from '../env/env.js'
 import { SwarmError } from '../model/errors.js'
 import { fromBase36, toBase36 } from './base36.js'
-import type { NodeRole } from './identity.js'
 
 const DIGEST_LENGTH = 50
 const SECRET_BYTES = 16
@@ -62,7 +61,7 @@ export function checkRootDigest(token: JoinToken, rootPem: string): void {
 export function joinTokenRole(
   token: string,
   tokens: { readonly manager: string; readonly worker: string },
-): NodeRole | undefined {
+): 'manager' | 'worker' | undefined {
   const isManager = equalText(token, tokens.manager)
   const isWorker = equalText(token, tokens.worker)
   return isManager ? 'manager' : isWorker ? 'worker' : undefined

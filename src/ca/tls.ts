@@ -37,6 +37,15 @@ export function clientTlsOptions(credentials: NodeCredentials, roots?: readonly 
   return { ...common(credentials, roots), servername: MANAGER_OU, rejectUnauthorized: true }
 }
 
+/** For connections to one node, of whatever role, which must prove to be that node. */
+export function nodeTlsOptions(
+  credentials: NodeCredentials,
+  nodeId: string,
+  roots?: readonly string[],
+): ConnectionOptions {
+  return { ...clientTlsOptions(credentials, roots), servername: nodeId }
+}
+
 /** For the calls of a joining node that has the root but no certificate yet. */
 export function joinTlsOptions(rootPem: string): ConnectionOptions {
   return { ca: [rootPem], minVersion: 'TLSv1.2', servername: CA_NAME, rejectUnauthorized: true }

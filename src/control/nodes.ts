@@ -26,6 +26,7 @@ export async function updateNode(
   const spec = normaliseNodeSpec(sent)
   await store.update((tx) => {
     const node = findNode(tx, ref)
+    if (node.witness === true) checkWitness(node, spec)
     if (node.spec.Role === 'manager' && spec.Role === 'worker') checkDemotion(tx, members, node)
     checkVersion(node, version)
     tx.update('nodes', node.id, { spec })
@@ -44,7 +45,10 @@ export async function removeNode(
   await store.update((tx) => {
     const node = findNode(tx, ref)
     const { id } = node
-    if (members.has(id)) {
+    if (node.witness === true) {
+      // It can be nothing else, so it leaves raft along with the swarm.
+      if (members.has(id) && !members.canRemove(id)) throw removalRefused()
+    } else if (members.has(id)) {
       throw clusterError(
         'FailedPrecondition',
         `node ${id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
@@ -75,18 +79,35 @@ function normaliseNodeSpec(sent: NodeSpec): NodeSpec {
   return canonical(NodeSpecSchema, { ...sent, Role: role, Availability: availability })
 }
 
+/** @throws {SwarmError} FailedPrecondition. */
+function checkWitness({ id }: Node, spec: NodeSpec): void {
+  if (spec.Role === 'worker') {
+    const way = `To take it out of the swarm, stop it and use \`docker node rm ${id}\``
+    throw clusterError('FailedPrecondition', `node ${id} is a witness and cannot become a worker. ${way}`)
+  }
+  if (spec.Availability !== 'drain') {
+    throw clusterError(
+      'FailedPrecondition',
+      `node ${id} is a witness and runs no tasks: its availability stays drain`,
+    )
+  }
+}
+
+function removalRefused(): SwarmError {
+  return clusterError(
+    'FailedPrecondition',
+    "can't remove member from the raft: this would result in a loss of quorum",
+  )
+}
+
 function checkDemotion(tx: Tx, members: RaftMembers, node: Node): void {
-  const others = tx.nodes.list().filter(({ id, spec }) => id !== node.id && spec.Role === 'manager')
+  const managers = tx.nodes.list().filter(({ spec, witness }) => spec.Role === 'manager' && witness !== true)
+  const others = managers.filter(({ id }) => id !== node.id)
   if (others.length === 0) {
     throw clusterError('FailedPrecondition', 'attempting to demote the last manager of the swarm')
   }
   if (!members.has(node.id)) throw clusterError('NotFound', "can't find manager in raft memberlist")
-  if (!members.canRemove(node.id)) {
-    throw clusterError(
-      'FailedPrecondition',
-      "can't remove member from the raft: this would result in a loss of quorum",
-    )
-  }
+  if (!members.canRemove(node.id)) throw removalRefused()
 }
 
 function blacklist(tx: Tx, cluster: Cluster, node: Node): void {

@@ -30,6 +30,8 @@ export const CertificateRequestSchema = Type.Object({
   availability: Type.Optional(
     Type.Union([Type.Literal('active'), Type.Literal('pause'), Type.Literal('drain')]),
   ),
+  /** With a token of a manager: the new node is a witness. */
+  witness: Type.Optional(Type.Literal(true)),
 })
 export type CertificateRequest = Static<typeof CertificateRequestSchema>
 
@@ -50,6 +52,7 @@ export type IssuedCertificate = Static<typeof IssuedCertificateSchema>
 interface Asker {
   readonly id: string
   readonly role: Role
+  readonly isWitness: boolean
   readonly isNew: boolean
 }
 
@@ -95,7 +98,8 @@ export class CaServer {
       external && (await this.#signExternally(external, seen, planned, args.csrPem, publicKeyDer))
     const issued = await this.#store.update((tx) => {
       const cluster = clusterIn(tx)
-      const { id, role, isNew } = askerIn(tx, args, peer, newNodeId)
+      const asker = askerIn(tx, args, peer, newNodeId)
+      const { id, role, isWitness, isNew } = asker
       if (signedPem !== undefined && (id !== planned.id || role !== planned.role)) {
         throw clusterError('Unavailable', `node ${id} changed while its certificate was signed`)
       }
@@ -103,7 +107,7 @@ export class CaServer {
         signedPem ??
         issueNodeCertificate(this.#env, this.#signerOf(cluster), {
           nodeId: id,
-          role,
+          role: certificateRole(asker),
           clusterId: cluster.id,
           publicKeyDer,
           expiryMs: expiryMs(cluster),
@@ -114,11 +118,16 @@ export class CaServer {
           id,
           role,
           certificate,
-          spec: { Labels: {}, Role: role, Availability: args.availability ?? 'active' },
+          spec: {
+            Labels: {},
+            Role: role,
+            Availability: isWitness ? 'drain' : (args.availability ?? 'active'),
+          },
           status: { state: 'unknown', message: '', addr: '' },
+          ...(isWitness && { witness: true }),
         })
       } else tx.update('nodes', id, { certificate })
-      return { nodeId: id, role, certificatePem }
+      return { nodeId: id, role: certificateRole(asker), certificatePem }
     })
     const cluster = clusterIn(this.#store.view)
     return {
@@ -148,11 +157,12 @@ export class CaServer {
   async #signExternally(
     external: ExternalCa,
     { id: clusterId, rootCa }: Cluster,
-    { id: nodeId, role }: Asker,
+    asker: Asker,
     csrPem: string,
     publicKeyDer: Buffer,
   ): Promise<string> {
-    const identity = { nodeId, role, clusterId }
+    const nodeId = asker.id
+    const identity = { nodeId, role: certificateRole(asker), clusterId }
     try {
       const pem = (await external.signNode(csrPem, identity)) + (rootCa.rotation?.crossSignedPem ?? '')
       const [leaf, ...intermediates] = parseCertificates(pem)
@@ -199,16 +209,40 @@ function askerIn(
   // A removed node is nobody, and may join anew.
   if (peer !== undefined && !(peer.nodeId in cluster.blacklistedCertificates)) {
     const node = view.nodes.get(peer.nodeId)
-    if (node !== undefined) return { id: node.id, role: node.role, isNew: false }
+    if (node !== undefined) {
+      return { id: node.id, role: node.role, isWitness: node.witness === true, isNew: false }
+    }
     throw clusterError('NotFound', `node ${peer.nodeId} not found when attempting to renew certificate`)
   }
   const role = joinTokenRole(request.token ?? '', cluster.joinTokens)
   if (role === undefined) {
     throw clusterError('InvalidArgument', 'A valid join token is necessary to join this cluster')
   }
+  const isWitness = request.witness === true
   // The same request again: its answer got lost on the way.
   const asked = view.nodes.list().find(({ certificate }) => certificate?.csrPem === request.csrPem)
-  return asked?.role === role ? { id: asked.id, role, isNew: false } : { id: newNodeId, role, isNew: true }
+  if (asked?.role === role) return { id: asked.id, role, isWitness, isNew: false }
+  if (isWitness) checkWitness(view, role)
+  return { id: newNodeId, role, isWitness, isNew: true }
+}
+
+/** It votes like a manager; two of them could outvote the managers that have the data. */
+function checkWitness(view: Pick<View, 'nodes'>, role: Role): void {
+  if (role !== 'manager') {
+    throw clusterError('InvalidArgument', 'a witness joins with the token of a manager, not of a worker')
+  }
+  const other = view.nodes.list().find(({ witness }) => witness === true)
+  if (other !== undefined) {
+    const name = other.description?.Hostname ?? other.id
+    throw clusterError(
+      'FailedPrecondition',
+      `this swarm has a witness, ${name}: stop it and remove it with \`docker node rm ${other.id}\` first`,
+    )
+  }
+}
+
+function certificateRole({ role, isWitness }: Asker): NodeIdentity['role'] {
+  return isWitness ? 'witness' : role
 }
 
 function clusterIn({ clusters }: Pick<View, 'clusters'>): Cluster {

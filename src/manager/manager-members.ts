@@ -19,6 +19,7 @@ export type MemberLog = Pick<
   | 'status'
   | 'leadership'
   | 'addMember'
+  | 'addWitness'
   | 'promoteMember'
   | 'updateMember'
   | 'removeMember'
@@ -137,9 +138,14 @@ export class ManagerMembers implements RaftMembers {
         throw clusterError('FailedPrecondition', `${text}: ${errorText(error)}`, { cause: error })
       }
       await this.#forgetFormer(nodeId, args.memberId)
-      await this.#changing(this.#raft.addMember(args.memberId, context, 'learner'))
+      const added =
+        node.witness === true
+          ? this.#raft.addWitness(args.memberId, context)
+          : this.#raft.addMember(args.memberId, context, 'learner')
+      await this.#changing(added)
     }
-    await this.#noteAddress(node, addr)
+    // Nobody is to ask a witness for anything.
+    if (node.witness !== true) await this.#noteAddress(node, addr)
     return { addr }
   }
 

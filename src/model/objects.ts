@@ -47,6 +47,8 @@ export interface Service extends Meta {
   /** `X-Registry-Auth` for the nodes' pulls. Never shown. */
   readonly registryAuth?: string
   readonly previousRegistryAuth?: string
+  /** When somebody asked for its tasks to be spread anew; absent once that is done. Never shown. */
+  readonly rebalanceRequestedMs?: number
 }
 
 export interface Endpoint {
@@ -101,6 +103,13 @@ export interface Task extends Meta {
   readonly notBeforeMs?: number
   readonly assignedGenericResources?: readonly GenericResource[]
   readonly registryAuth?: string
+  /**
+   * The node that the rebalancer wants the slot on: a successor is to start there, and then this task is to
+   * stop. Never shown.
+   */
+  readonly moveTo?: string
+  /** Why the cluster told the task to stop, for users: no later report of its node hides it. */
+  readonly stopReason?: string
 }
 
 /** What became of the tasks that had the same slot and spec before. */
@@ -155,12 +164,16 @@ export interface Node extends Meta {
     readonly addr: string
     /** Since when the node is in that state. */
     readonly sinceMs?: number
+    /** It went down together with many others: until then its tasks are not moved. */
+    readonly tasksHeldUntilMs?: number
   }
   readonly certificate?: NodeCertificate
   /** One address per overlay network that the node takes part in. */
   readonly attachments?: readonly NodeAttachment[]
   /** Where the node's manager listens for the cluster: `10.0.0.1:2377`. Managers only. */
   readonly managerAddr?: string
+  /** A manager that only votes: it has no state, serves nobody and runs nothing. */
+  readonly witness?: true
 }
 
 export interface NodeCertificate {

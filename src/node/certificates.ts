@@ -33,6 +33,7 @@ export interface JoinTarget {
   readonly address: HostPort
   readonly token: string
   readonly availability: 'active' | 'pause' | 'drain'
+  readonly witness?: true
 }
 
 export interface Joined {
@@ -49,8 +50,8 @@ export interface Joined {
  */
 export async function joinCluster(
   env: Env,
-  directory: SwarmDirectory,
-  { address, token, availability }: JoinTarget,
+  directory: Pick<SwarmDirectory, 'certificates'>,
+  { address, token, availability, witness }: JoinTarget,
   signal: AbortSignal,
 ): Promise<Joined> {
   const parsed = token === '' ? undefined : parseJoinToken(token)
@@ -60,7 +61,7 @@ export async function joinCluster(
   const rootPem = readRoot(root.result)
   if (parsed !== undefined) checkRootDigest(parsed, rootPem)
   const key = generateKey()
-  const request = { csrPem: createCsr(key), token, availability }
+  const request = { csrPem: createCsr(key), token, availability, ...(witness && { witness }) }
   const answer = await insist(env, signal, () =>
     callNode(env, address, certificateCall, request, {
       tls: joinTlsOptions(rootPem),

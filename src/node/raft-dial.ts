@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
-import { clientTlsOptions, peerIdentity, type KeyReadWriter } from '../ca/index.js'
+import { nodeTlsOptions, peerIdentity, type KeyReadWriter } from '../ca/index.js'
 import { SwarmError } from '../model/errors.js'
 import { decodeMemberContext } from '../raft/index.js'
 import type { Dial } from '../raft/transport/index.js'
@@ -20,7 +20,7 @@ export function dialMember(keys: KeyReadWriter): Dial {
       return Promise.reject(new Error(`member ${member.id} has no usable address`))
     }
     const socket = new WebSocket(`wss://${formatHostPort(address)}${raftPath}`, {
-      ...clientTlsOptions(keys.credentials),
+      ...nodeTlsOptions(keys.credentials, context.nodeId),
       perMessageDeflate: false,
       handshakeTimeout: handshakeTimeoutMs,
     })
@@ -29,7 +29,7 @@ export function dialMember(keys: KeyReadWriter): Dial {
       socket.once('upgrade', (response) => {
         try {
           const identity = peerIdentity(response.socket as TLSSocket)
-          if (identity?.nodeId === context.nodeId && identity.role === 'manager') return
+          if (identity?.nodeId === context.nodeId && identity.role !== 'worker') return
           throw new SwarmError('Unauthenticated', `another node answers at ${context.addr}`)
         } catch (error) {
           reject(error)

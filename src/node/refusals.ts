@@ -1,3 +1,5 @@
+import type { NodeRole } from '../ca/index.js'
+
 /** Docker's words for what a node cannot do. Source: moby daemon/cluster/errors.go, swarm.go. */
 
 const notManager = 'This node is not a swarm manager. '
@@ -17,7 +19,7 @@ export const joinTimeoutText =
  */
 export function noManagerText(
   state: 'inactive' | 'pending' | 'active' | 'error' | 'locked',
-  role: 'manager' | 'worker' = 'worker',
+  role: NodeRole = 'worker',
 ): string {
   switch (state) {
     case 'inactive':
