@@ -37,6 +37,8 @@ export interface SessionListener {
 interface Live {
   readonly connection: Connection
   isOpen: boolean
+  /** As the leader calls the session; a manager that relays may find another leader. */
+  sessionId: string
   /** The assignment set that this node has; undefined = a complete one is awaited. */
   position: number | undefined
   cancelTimer: () => void
@@ -64,6 +66,8 @@ export class SessionClient {
   /** Ends what is under way: a connection that is being made, or the session on it. */
   #cancelConnect: (() => void) | undefined
   #running: Promise<void> | undefined
+  /** In how long all nodes come back when their manager is gone. */
+  #reconnectSpreadMs = 0
   #whenOpen: () => void = () => undefined
   #isRemoved = false
 
@@ -141,14 +145,14 @@ export class SessionClient {
           this.#isRemoved = true
           this.#listener.onRemoved(reason)
         }
-        if (wasOpen) backoffMs = 0
+        if (wasOpen) backoffMs = Math.max(0, (this.#reconnectSpreadMs - initialBackoffMs) / 2)
         this.#env.log.info({ code, reason }, 'the session with the manager ended')
       } catch (error) {
         if (signal.aborted) return
         this.#env.log.info({ err: errorText(error) }, 'no session with a manager')
       }
       backoffMs = Math.min(initialBackoffMs + 2 * backoffMs, maxBackoffMs)
-      await sleep(this.#env, this.#env.randomInt(backoffMs), signal).catch(() => undefined)
+      await sleep(this.#env, this.#env.randomInt(Math.ceil(backoffMs)), signal).catch(() => undefined)
     }
   }
 
@@ -159,6 +163,7 @@ export class SessionClient {
       const live: Live = {
         connection,
         isOpen: false,
+        sessionId: '',
         position: undefined,
         cancelTimer: () => undefined,
         give: (code, reason) => {
@@ -219,10 +224,18 @@ export class SessionClient {
   }
 
   #opened(live: Live, message: SessionMessage): void {
-    const isNew = !live.isOpen
+    const isNew = live.sessionId !== message.sessionId
+    const isOtherLeader = isNew && live.isOpen
     live.isOpen = true
+    live.sessionId = message.sessionId
+    this.#reconnectSpreadMs = message.reconnectSpreadMs ?? 0
     this.#listener.onSession(message)
     if (!isNew) return
+    if (isOtherLeader) {
+      // It knows nothing of what was said before.
+      this.#listener.onLost()
+      this.describe(this.#description)
+    }
     this.#beat(live)
     this.#listener.onOpen()
     this.#whenOpen()

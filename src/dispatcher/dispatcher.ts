@@ -8,10 +8,13 @@ import {
   type AgentMessage,
   type Connection,
   type LogFrame,
+  type LostNode,
 } from '../wire/index.js'
 import { LogBroker } from './logs/log-broker.js'
 import { NodeLiveness } from './node-liveness.js'
 import { RateLimit } from './rate-limit.js'
+import { RelayLink } from './relay/relay-link.js'
+import { SessionRelay } from './relay/session-relay.js'
 import { SessionFacts, concernsItsSession } from './session-facts.js'
 import { Session, type SessionHost } from './session.js'
 import { StoreWriter } from './store-writer.js'
@@ -25,18 +28,22 @@ export interface PeerIdentity {
 export interface DispatcherOptions {
   /** Node ID of this manager: statuses say which manager took them. */
   readonly managerId: string
+  /** A connection to the leader's `acceptRelay`. Without it only a leader serves sessions. */
+  readonly dialLeader?: () => Promise<Connection>
 }
 
 type StatusReport = Extract<AgentMessage, { readonly type: 'status' }>
 type Hello = Extract<AgentMessage, { readonly type: 'hello' }>
+
+const notLeaderText = 'this manager does not lead the swarm'
 
 /** Sessions served in one turn, and time for them, before others get theirs. */
 const pushesPerTurn = 100
 const pushSliceMs = 4
 
 /**
- * The leader's side of all nodes: who lives, what each is to run, what became of it, and their logs.
- * Works between `start` and `stop`; connections that come at other times are sent to look for the leader.
+ * The managers' side of all nodes: who lives, what each is to run, what became of it, and their logs. That is
+ * done by the leader, between `start` and `stop`; the others relay to it.
  *
  * Behaviour: moby/swarmkit manager/dispatcher/dispatcher.go. See DESIGN.md for what differs.
  */
@@ -44,17 +51,31 @@ export class Dispatcher {
   readonly #env: Env
   readonly #store: Store
   readonly #options: DispatcherOptions
+  readonly #relay: SessionRelay | undefined
   #term: Term | undefined
 
   constructor(env: Env, store: Store, options: DispatcherOptions) {
     this.#env = env
     this.#store = store
     this.#options = options
+    if (options.dialLeader === undefined) return
+    this.#relay = new SessionRelay(env, {
+      dial: options.dialLeader,
+      leads: () => this.#term !== undefined,
+      serve: (connection, peer) => this.accept(connection, peer, peer.addr),
+    })
   }
 
-  /** This manager leads now. */
-  start(): void {
-    this.#term ??= new Term(this.#env, this.#store, this.#options)
+  /**
+   * This manager leads now.
+   * @param formerLeaderId node of the manager that led before: why else would this one lead?
+   */
+  start(formerLeaderId?: string): void {
+    if (this.#term !== undefined) return
+    const lost = this.#relay?.recentlyLost() ?? []
+    const former = formerLeaderId === undefined ? [] : [{ nodeId: formerLeaderId, agoMs: 0 }]
+    this.#term = new Term(this.#env, this.#store, this.#options, [...former, ...lost])
+    this.#relay?.leaderChanged()
   }
 
   /** It no longer leads: sessions end, nothing is written any more. */
@@ -64,13 +85,29 @@ export class Dispatcher {
     return Promise.resolve()
   }
 
+  /** Another manager leads, or none: relayed sessions look for the leader. */
+  leaderChanged(): void {
+    this.#relay?.leaderChanged()
+  }
+
+  /** This manager ends. */
+  async close(): Promise<void> {
+    await this.stop()
+    await this.#relay?.stop()
+  }
+
   /** Serves a connection of the node `identity.nodeId`, whose address is `remoteAddress`. */
   accept(connection: Connection, identity: PeerIdentity, remoteAddress: string): void {
-    if (this.#term === undefined) {
-      connection.close(CloseCode.NotLeader, 'this manager does not lead the swarm')
-      return
-    }
-    this.#term.accept(connection, identity, remoteAddress)
+    if (this.#term !== undefined) this.#term.accept(connection, identity, remoteAddress)
+    else if (this.#relay !== undefined)
+      this.#relay.accept(connection, { nodeId: identity.nodeId, addr: remoteAddress })
+    else connection.close(CloseCode.NotLeader, notLeaderText)
+  }
+
+  /** Serves the sessions that another manager relays. */
+  acceptRelay(connection: Connection): void {
+    if (this.#term === undefined) connection.close(CloseCode.NotLeader, notLeaderText)
+    else this.#term.acceptRelay(connection)
   }
 
   /**
@@ -97,6 +134,8 @@ class Term implements SessionHost {
   readonly #unwatch: () => void
   /** All connections, also those that have not said hello yet. */
   readonly #connections = new Set<Session>()
+  /** From managers that relay. */
+  readonly #links = new Set<RelayLink>()
   /** The one valid session of each node. */
   readonly #sessions = new Map<string, Session>()
   /** Sessions with something to send; of those some are to hear of themselves and the managers first. */
@@ -104,18 +143,20 @@ class Term implements SessionHost {
   readonly #toTell = new Set<Session>()
   #pushScheduled = false
 
-  constructor(env: Env, store: Store, options: DispatcherOptions) {
+  /** @param lost nodes whose connections broke before this manager led. */
+  constructor(env: Env, store: Store, options: DispatcherOptions, lost: readonly LostNode[]) {
     this.#env = env
     this.#store = store
     this.#options = options
     this.#writer = new StoreWriter(env, store)
     this.#rateLimit = new RateLimit(env)
-    this.#facts = new SessionFacts(store.view)
+    this.#facts = new SessionFacts(store.view, options.managerId)
     this.#liveness = new NodeLiveness(env, store.view, this.#writer, (nodeId) => {
       this.#sessions.get(nodeId)?.close(CloseCode.Silent, 'heartbeat failure')
     })
     this.logs = new LogBroker(env, store.view, (nodeId) => this.#openSession(nodeId))
     this.#liveness.start(this.#facts.heartbeatPeriodMs)
+    this.#liveness.lostBefore(lost)
     this.#unwatch = store.watch((commit) => this.#onCommit(commit))
   }
 
@@ -126,11 +167,21 @@ class Term implements SessionHost {
     this.logs.stop()
     this.#sessions.clear()
     for (const session of this.#connections) session.close(CloseCode.NotLeader, 'node must disconnect')
+    for (const link of this.#links) link.close(CloseCode.NotLeader, 'this manager does not lead any more')
   }
 
   accept(connection: Connection, { nodeId }: PeerIdentity, addr: string): void {
     const session = new Session(this.#env, this.#store.view, this, { connection, nodeId, addr })
     if (!session.isClosed) this.#connections.add(session)
+  }
+
+  acceptRelay(connection: Connection): void {
+    const link = new RelayLink(this.#env, connection, {
+      accept: (relayed, { nodeId, addr }) => this.accept(relayed, { nodeId }, addr),
+      onLost: (nodes) => this.#liveness.lostBefore(nodes),
+      onClosed: (closed) => this.#links.delete(closed),
+    })
+    this.#links.add(link)
   }
 
   onMessage(session: Session, message: AgentMessage): void {

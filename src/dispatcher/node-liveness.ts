@@ -5,12 +5,18 @@ import type { Node } from '../model/objects.js'
 import type { NodeDescription } from '../model/spec/index.js'
 import { TaskState } from '../model/task-state.js'
 import type { View } from '../store/store.js'
+import type { LostNode } from '../wire/index.js'
+import { Brake } from './brake.js'
 import type { StoreWriter } from './store-writer.js'
 
 /** A node whose connection died has so long to come back. */
 const reconnectGraceMs = 3000
+/** What is left of that where others saw it die: managers that have not told of their nodes yet may have it. */
+const leastGraceMs = 1000
 /** Heartbeats that a silent node may miss. Behaviour: moby/swarmkit manager/dispatcher/dispatcher.go. */
 const missedHeartbeats = 3
+/** A node that is so many periods late with a heartbeat may have vanished. Periods differ by a tenth. */
+const missedBeats = 1.3
 /** A new leader gives the nodes so many periods to find it. */
 const unknownGracePeriods = 4
 /** A timer that fires so late shows that this process itself stood still: the nodes then get time to say something. */
@@ -20,11 +26,18 @@ const resumeGraceMs = 2000
 const orphanAfterMs = 24 * 60 * 60 * 1000
 
 interface Watched {
+  readonly periodMs: number
   /** Monotonic. */
   lastHeardMs: number
   allowedSilenceMs: number
   timerDueMs: number
   cancelTimer: () => void
+}
+
+interface Wait {
+  /** Known before the term; lost during it; down. */
+  readonly for: 'unknown' | 'lost' | 'down'
+  readonly cancel: () => void
 }
 
 /**
@@ -39,7 +52,9 @@ export class NodeLiveness {
   /** Nodes with a session. */
   readonly #watched = new Map<string, Watched>()
   /** Timers of nodes without one: until they count as down, or until their tasks are orphans. */
-  readonly #waits = new Map<string, () => void>()
+  readonly #waits = new Map<string, Wait>()
+  readonly #brake: Brake
+  #periodMs = 0
   #stopped = false
 
   /** @param onSilent told of a node with a session of which nothing is heard any more. */
@@ -48,12 +63,15 @@ export class NodeLiveness {
     this.#view = view
     this.#writer = writer
     this.#onSilent = onSilent
+    this.#brake = new Brake(env, view, () => this.#release())
   }
 
   /** Takes over from another leader: nobody knows yet who lives. */
   start(heartbeatPeriodMs: number): void {
+    this.#periodMs = heartbeatPeriodMs
     for (const node of this.#view.nodes.list()) {
       if (node.status.state === 'down') {
+        if (node.status.tasksHeldUntilMs !== undefined) this.#brake.hold(node.status.tasksHeldUntilMs)
         this.#awaitOrphaning(node)
         continue
       }
@@ -61,8 +79,8 @@ export class NodeLiveness {
         const message = `Node moved to "unknown" state due to leadership change in cluster`
         this.#write(node.id, { state: 'unknown', message })
       }
-      this.#wait(node.id, unknownGracePeriods * heartbeatPeriodMs, () => {
-        this.#down(node.id, 'heartbeat failure for node in "unknown" state')
+      this.#wait(node.id, 'unknown', unknownGracePeriods * heartbeatPeriodMs, () => {
+        this.#vanished(node.id, 'unknown', 'heartbeat failure for node in "unknown" state')
       })
     }
   }
@@ -70,7 +88,8 @@ export class NodeLiveness {
   stop(): void {
     this.#stopped = true
     for (const { cancelTimer } of this.#watched.values()) cancelTimer()
-    for (const cancel of this.#waits.values()) cancel()
+    for (const { cancel } of this.#waits.values()) cancel()
+    this.#brake.stop()
     this.#watched.clear()
     this.#waits.clear()
   }
@@ -79,7 +98,10 @@ export class NodeLiveness {
   async opened(nodeId: string, addr: string, description: NodeDescription, periodMs: number): Promise<void> {
     this.#endWait(nodeId)
     this.#watched.get(nodeId)?.cancelTimer()
+    this.#brake.returned(nodeId)
+    this.#periodMs = periodMs
     const watched: Watched = {
+      periodMs,
       lastHeardMs: this.#env.monotonicMs(),
       allowedSilenceMs: missedHeartbeats * periodMs,
       timerDueMs: 0,
@@ -117,7 +139,16 @@ export class NodeLiveness {
   /** The session ended without word of the node's end. */
   lost(nodeId: string): void {
     this.#unwatch(nodeId)
-    this.#wait(nodeId, reconnectGraceMs, () => this.#down(nodeId, 'heartbeat failure'))
+    this.#wait(nodeId, 'lost', reconnectGraceMs, () => this.#vanished(nodeId, 'lost', 'heartbeat failure'))
+  }
+
+  /** Other managers saw these nodes' connections break; they may have come to this one since. */
+  lostBefore(nodes: readonly LostNode[]): void {
+    for (const { nodeId, agoMs } of nodes) {
+      if (this.#waits.get(nodeId)?.for !== 'unknown') continue
+      const leftMs = Math.max(leastGraceMs, reconnectGraceMs - agoMs)
+      this.#wait(nodeId, 'lost', leftMs, () => this.#vanished(nodeId, 'lost', 'heartbeat failure'))
+    }
   }
 
   /** The node said that it goes. It may still report on its tasks. */
@@ -151,7 +182,7 @@ export class NodeLiveness {
         return
       }
       this.#unwatch(nodeId)
-      this.#down(nodeId, 'heartbeat failure')
+      this.#vanished(nodeId, 'lost', 'heartbeat failure')
       this.#onSilent(nodeId)
     })
   }
@@ -174,34 +205,86 @@ export class NodeLiveness {
     this.#watched.delete(nodeId)
   }
 
-  #wait(nodeId: string, delayMs: number, fn: () => void): void {
+  #wait(nodeId: string, what: Wait['for'], delayMs: number, fn: () => void): void {
     this.#endWait(nodeId)
     if (this.#stopped) return
     const cancel = this.#after(delayMs, () => {
       this.#waits.delete(nodeId)
       fn()
     })
-    this.#waits.set(nodeId, cancel)
+    this.#waits.set(nodeId, { for: what, cancel })
   }
 
   #endWait(nodeId: string): void {
-    this.#waits.get(nodeId)?.()
+    this.#waits.get(nodeId)?.cancel()
     this.#waits.delete(nodeId)
   }
 
-  #down(nodeId: string, message: string): void {
-    this.#env.log.warn({ node: nodeId, reason: message }, 'node is down')
-    this.#write(nodeId, { state: 'down', message })
+  /** The node is down without a word. With many others, its tasks stay where they are for a while. */
+  #vanished(nodeId: string, why: 'lost' | 'unknown', message: string): void {
+    const suspects = this.#suspects(why)
+    const present = this.#watched.size - suspects.filter((id) => this.#watched.has(id)).length
+    const heldUntilMs = this.#brake.vanished(nodeId, suspects, present, this.#periodMs)
+    this.#down(nodeId, message, heldUntilMs)
   }
 
-  #write(nodeId: string, { state, message }: { state: 'down' | 'unknown'; message: string }): void {
+  /**
+   * Nodes whose time is not up yet, but of which nothing is heard: their connections broke, or a heartbeat is
+   * missing. After a change of leader those count that have not come, once their time is up.
+   */
+  #suspects(why: 'lost' | 'unknown'): readonly string[] {
+    const nowMs = this.#env.monotonicMs()
+    const waiting = [...this.#waits].filter(([, wait]) => wait.for === why || wait.for === 'lost')
+    const silent = [...this.#watched].filter(
+      ([, { lastHeardMs, periodMs }]) => nowMs - lastHeardMs > missedBeats * periodMs,
+    )
+    return [...waiting, ...silent].map(([nodeId]) => nodeId)
+  }
+
+  /** Enough waited: what ran on nodes that are still down may move. */
+  #release(): void {
+    for (const { id, status } of this.#view.nodes.list()) {
+      if (status.tasksHeldUntilMs === undefined) continue
+      this.#writer
+        .write((tx) => {
+          const node = tx.nodes.get(id)
+          if (node?.status.tasksHeldUntilMs === undefined) return
+          const { tasksHeldUntilMs: _over, ...rest } = node.status
+          tx.update('nodes', id, { status: rest })
+        })
+        .catch((error: unknown) => {
+          this.#env.log.warn({ node: id, err: errorText(error) }, 'could not let the tasks of the node move')
+        })
+    }
+  }
+
+  #down(nodeId: string, message: string, tasksHeldUntilMs?: number): void {
+    this.#env.log.warn({ node: nodeId, reason: message }, 'node is down')
+    this.#write(nodeId, {
+      state: 'down',
+      message,
+      ...(tasksHeldUntilMs !== undefined && { tasksHeldUntilMs }),
+    })
+  }
+
+  #write(
+    nodeId: string,
+    { state, message, tasksHeldUntilMs }: Pick<Node['status'], 'state' | 'message' | 'tasksHeldUntilMs'>,
+  ): void {
     this.#writer
       .write((tx) => {
         const node = tx.nodes.get(nodeId)
         // A session that came meanwhile knows better.
         if (node === undefined || node.status.state === state || this.#watched.has(nodeId)) return
+        const { tasksHeldUntilMs: _former, ...status } = node.status
         tx.update('nodes', nodeId, {
-          status: { ...node.status, state, message, sinceMs: this.#env.nowMs() },
+          status: {
+            ...status,
+            state,
+            message,
+            sinceMs: this.#env.nowMs(),
+            ...(tasksHeldUntilMs !== undefined && { tasksHeldUntilMs }),
+          },
         })
       })
       .then(() => {
@@ -217,7 +300,7 @@ export class NodeLiveness {
   /** The clock runs from when the node went down, whoever led since then. */
   #awaitOrphaning(node: Node): void {
     const downMs = this.#env.nowMs() - (node.status.sinceMs ?? this.#env.nowMs())
-    this.#wait(node.id, Math.max(0, orphanAfterMs - downMs), () => this.#orphan(node.id))
+    this.#wait(node.id, 'down', Math.max(0, orphanAfterMs - downMs), () => this.#orphan(node.id))
   }
 
   #orphan(nodeId: string): void {

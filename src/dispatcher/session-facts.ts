@@ -5,6 +5,12 @@ import type { SessionMessage } from '../wire/index.js'
 /** Docker's default. Behaviour: moby/swarmkit manager/dispatcher/dispatcher.go. */
 const defaultHeartbeatMs = 5000
 const managerWeight = 10
+/** Who leads has enough to do; and a leader that dies takes fewer sessions with it. */
+const leaderWeight = 1
+/** A manager takes so many sessions in a millisecond. */
+const sessionsPerMs = 1
+/** Within the time after which a node counts as down. */
+const maxReconnectSpreadMs = 1500
 
 /** What all sessions tell their nodes alike, kept up to date without scans. */
 export class SessionFacts {
@@ -12,8 +18,13 @@ export class SessionFacts {
   #managers: SessionMessage['managers'] = []
   #heartbeatPeriodMs = defaultHeartbeatMs
   #rootCaPem = ''
+  readonly #view: View
+  readonly #leaderId: string
 
-  constructor(view: View) {
+  /** @param leaderId this manager's node. */
+  constructor(view: View, leaderId: string) {
+    this.#view = view
+    this.#leaderId = leaderId
     for (const node of view.nodes.list()) this.#learnNode(node.id, node)
     for (const cluster of view.clusters.list()) this.#learnCluster(cluster)
     this.#listManagers()
@@ -54,6 +65,7 @@ export class SessionFacts {
         ...(certificate === undefined ? {} : { certificateStatus: certificate.status }),
       },
       managers: this.#managers,
+      reconnectSpreadMs: Math.min(this.#view.nodes.size / sessionsPerMs, maxReconnectSpreadMs),
       rootCaPem: this.#rootCaPem,
     }
   }
@@ -78,7 +90,11 @@ export class SessionFacts {
   #listManagers(): void {
     this.#managers = [...this.#managerAddrs]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([nodeId, addr]) => ({ nodeId, addr, weight: managerWeight }))
+      .map(([nodeId, addr]) => ({
+        nodeId,
+        addr,
+        weight: nodeId === this.#leaderId ? leaderWeight : managerWeight,
+      }))
   }
 }
 

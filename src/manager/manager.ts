@@ -12,6 +12,7 @@ import { NoLeaderError, type RaftDriver } from '../raft/index.js'
 import { schedulerLoop } from '../scheduler/index.js'
 import { LoopRunner } from '../store/loop.js'
 import type { CommitListener, Store, View } from '../store/store.js'
+import type { Connection } from '../wire/index.js'
 import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
 import { forwardingControl, type Forward } from './forwarding-control.js'
@@ -23,6 +24,18 @@ import { RootRotation, clusterTlsInfo, unconvergedNodes } from './root-rotation.
 
 /** What a manager needs of its member of the raft cluster. */
 export type RaftMember = MemberLog & Pick<RaftDriver, 'readIndex'>
+
+/** What a manager that does not lead asks of the one that does. */
+export interface LeaderRelay {
+  /** A connection for sessions. @throws {SwarmError} Unavailable without a leader, or a way to it. */
+  readonly dialSessions: () => Promise<Connection>
+  /** As `Dispatcher.logs`. */
+  readonly logs: (
+    selector: LogSelector,
+    options: LogOptions,
+    signal: AbortSignal,
+  ) => AsyncIterable<TaskLogMessage>
+}
 
 export { noLeaderText } from './leader-access.js'
 
@@ -49,7 +62,10 @@ export class Manager {
   #rootRotation: RootRotation | undefined
   #ready = false
   readonly #leader: LeaderAccess
+  readonly #relay: LeaderRelay
   #hadLeader = false
+  /** Node of the manager that led last, other than this one. */
+  #formerLeaderId: string | undefined
 
   constructor(
     env: Env,
@@ -62,6 +78,8 @@ export class Manager {
       readonly forward: Forward
       /** Name of the host engine's network that is called so. */
       readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
+      /** The way to the leader, for what this manager relays. */
+      readonly leader: LeaderRelay
       /** This node's own, for external CAs. */
       readonly credentials: () => NodeCredentials
     },
@@ -84,7 +102,11 @@ export class Manager {
       (name, args) => this.#leader.persist(() => options.forward(name, args), hasNotReachedLeader),
     )
     this.caServer = new CaServer(env, store, options.credentials)
-    this.dispatcher = new Dispatcher(env, store, { managerId: options.node.id })
+    this.#relay = options.leader
+    this.dispatcher = new Dispatcher(env, store, {
+      managerId: options.node.id,
+      dialLeader: () => options.leader.dialSessions(),
+    })
   }
 
   get view(): View {
@@ -137,8 +159,11 @@ export class Manager {
     return this.members.statusOf(node.id)
   }
 
+  /** Logs are read where the nodes' sessions are: on the leader. */
   logs(selector: LogSelector, options: LogOptions, signal: AbortSignal): AsyncIterable<TaskLogMessage> {
-    return this.dispatcher.logs(selector, options, signal)
+    return this.members.leads
+      ? this.dispatcher.logs(selector, options, signal)
+      : this.#relay.logs(selector, options, signal)
   }
 
   /**
@@ -167,13 +192,23 @@ export class Manager {
   onLeadership(leads: boolean): void {
     this.#leader.onChange(this.#hadLeader)
     this.#hadLeader = this.#raft.leadership.leaderId !== undefined
-    if (!leads) this.#store.leadershipLost()
+    if (!leads) {
+      this.#store.leadershipLost()
+      this.#formerLeaderId = this.#leaderNodeId() ?? this.#formerLeaderId
+      this.dispatcher.leaderChanged()
+    }
     this.#transitions = this.#transitions.then(() => (leads ? this.#startLeading() : this.#stopLeading()))
   }
 
   async stop(): Promise<void> {
     this.#transitions = this.#transitions.then(() => this.#stopLeading())
     await this.#transitions
+    await this.dispatcher.close()
+  }
+
+  #leaderNodeId(): string | undefined {
+    const { leaderId } = this.#raft.leadership
+    return this.members.list().find(({ id }) => id === leaderId)?.nodeId
   }
 
   /** A leader when it has started everything, a follower when it has the cluster's objects and a leader. */
@@ -200,7 +235,7 @@ export class Manager {
     }
     this.#loops = new LoopRunner(this.#env, this.#store, [...orchestratorLoops, allocatorLoop, schedulerLoop])
     this.#loops.start()
-    this.dispatcher.start()
+    this.dispatcher.start(this.#formerLeaderId)
     this.#roleManager = new RoleManager(this.#env, this.#store, this.members, this.#node.id)
     this.#rootRotation = new RootRotation(this.#env, this.#store)
     this.#ready = true

@@ -1,4 +1,4 @@
-import { request as httpsRequest } from 'node:https'
+import { request as httpsRequest, type Agent } from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
 import Type from 'typebox'
 import Value from 'typebox/value'
@@ -10,8 +10,6 @@ import { formatHostPort, type HostPort } from './addresses.js'
 /** Calls between nodes: one JSON value there, one back, over HTTPS on the cluster port. */
 
 export const callPrefix = '/call/'
-/** Names the leader's address where another manager was asked. */
-export const leaderHeader = 'skep-leader'
 /** Whose call a manager passes on. */
 export const originHeader = 'skep-origin'
 
@@ -30,7 +28,7 @@ const OriginSchema = Type.Object({
   identity: Type.Optional(
     Type.Object({
       nodeId: Type.String(),
-      role: Type.Union([Type.Literal('manager'), Type.Literal('worker')]),
+      role: Type.Union([Type.Literal('manager'), Type.Literal('worker'), Type.Literal('witness')]),
       clusterId: Type.String(),
     }),
   ),
@@ -47,6 +45,8 @@ export interface CallOptions {
   readonly tls: ConnectionOptions
   /** Default 5 s. Behaviour: moby/swarmkit ca/certificates.go, the timeout of its calls. */
   readonly timeoutMs?: number
+  /** Keeps connections for further calls. Default: each call has its own. */
+  readonly agent?: Agent
   /** Set where a manager passes on somebody's call. */
   readonly origin?: Pick<Caller, 'identity' | 'remoteAddress'>
 }
@@ -60,7 +60,7 @@ export interface CallAnswer {
 const defaultTimeoutMs = 5000
 
 /**
- * Makes one call on a connection of its own.
+ * Makes one call.
  * @throws {SwarmError} what the other side threw; Unavailable where there is no connection to it;
  *   DeadlineExceeded.
  */
@@ -69,7 +69,7 @@ export function callNode(
   address: HostPort,
   name: string,
   args: unknown,
-  { tls, timeoutMs = defaultTimeoutMs, origin }: CallOptions,
+  { tls, timeoutMs = defaultTimeoutMs, agent, origin }: CallOptions,
 ): Promise<CallAnswer> {
   const body = Buffer.from(JSON.stringify(args ?? null))
   return new Promise((resolve, reject) => {
@@ -79,7 +79,7 @@ export function callNode(
       port: address.port,
       path: `${callPrefix}${name}`,
       method: 'POST',
-      agent: false,
+      agent: agent ?? false,
       headers: {
         'Content-Type': 'application/json',
         'Content-Length': body.length,
@@ -122,6 +122,12 @@ export function encodeError(error: unknown): { readonly code: ErrorCode; readonl
   return { code: 'Internal', message: 'the manager could not do this; its log says why' }
 }
 
+/** What `encodeError` wrote. */
+export function decodeError(value: unknown): SwarmError {
+  if (!Value.Check(AnswerSchema, value)) return clusterError('Internal', 'malformed error of another manager')
+  return new SwarmError(knownCode(value.code ?? ''), value.message ?? '')
+}
+
 /** @throws {SwarmError} InvalidArgument. */
 export function decodeOrigin(text: string): Pick<Caller, 'identity' | 'remoteAddress'> {
   let value: unknown
@@ -143,7 +149,7 @@ function readAnswer(name: string, bytes: Buffer): unknown {
   }
   if (!Value.Check(AnswerSchema, answer)) throw clusterError('Internal', `malformed answer to ${name}`)
   if (answer.code === undefined) return answer.result
-  throw new SwarmError(knownCode(answer.code), answer.message ?? '')
+  throw decodeError(answer)
 }
 
 const codes: readonly string[] = [

@@ -13,14 +13,7 @@ import {
 import type { Env } from '../env/env.js'
 import { SwarmError, errorText } from '../model/errors.js'
 import { formatHostPort, type HostPort } from './addresses.js'
-import {
-  callPrefix,
-  decodeOrigin,
-  encodeError,
-  leaderHeader,
-  originHeader,
-  type Caller,
-} from './cluster-calls.js'
+import { callPrefix, decodeOrigin, encodeError, originHeader, type Caller } from './cluster-calls.js'
 
 /** Takes over a WebSocket whose other end has proven who it is. */
 export type SocketHandler = (socket: WebSocket, identity: NodeIdentity, remoteAddress: string) => void
@@ -30,8 +23,6 @@ export interface SocketRoute {
   /** Whose certificates open it. */
   readonly roles: readonly NodeRole[]
   readonly accept: SocketHandler
-  /** Where the leader listens, when only the leader can serve this and this manager does not lead. */
-  readonly servedElsewhere?: () => { readonly leaderAddr: string | undefined } | undefined
 }
 
 /** Answers one call. What it throws is told to the caller, with its code if it is a `SwarmError`. */
@@ -52,6 +43,8 @@ const maxMessageBytes = 64 * 1024 * 1024
 const maxAnonymousBodyBytes = 16 * 1024
 const maxBodyBytes = 8 * 1024 * 1024
 const requestTimeoutMs = 30_000
+/** Managers keep connections to the leader for further calls, and close idle ones themselves. */
+const keepAliveTimeoutMs = 60_000
 
 /**
  * The one port of cluster traffic: TLS with certificates of the cluster's own CA. Behind it are WebSockets by
@@ -73,7 +66,11 @@ export class ClusterServer {
     this.#env = env
     this.#clusterId = clusterId
     this.#routes = routes
-    this.#server = createServer({ ...serverTlsOptions(credentials), requestTimeout: requestTimeoutMs })
+    this.#server = createServer({
+      ...serverTlsOptions(credentials),
+      requestTimeout: requestTimeoutMs,
+      keepAliveTimeout: keepAliveTimeoutMs,
+    })
     this.#server.on('request', (request, response) => this.#call(request, response))
     this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#upgrade(request, socket, head)
@@ -131,11 +128,6 @@ export class ClusterServer {
       identity = this.#authorize(socket as TLSSocket, route.roles)
     } catch (error) {
       refuse(socket, '403 Forbidden', errorText(error))
-      return
-    }
-    const elsewhere = route.servedElsewhere?.()
-    if (elsewhere !== undefined) {
-      refuse(socket, '421 Misdirected Request', 'this manager does not lead the swarm', elsewhere.leaderAddr)
       return
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
@@ -232,11 +224,10 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
     .end(bytes)
 }
 
-function refuse(socket: Duplex, status: string, text: string, leaderAddr?: string): void {
+function refuse(socket: Duplex, status: string, text: string): void {
   const body = JSON.stringify({ message: text })
-  const leader = leaderAddr === undefined ? '' : `${leaderHeader}: ${leaderAddr}\r\n`
   socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\n${leader}` +
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )
 }

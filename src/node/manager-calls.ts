@@ -1,12 +1,12 @@
-import { clientTlsOptions, type KeyReadWriter, type NodeIdentity } from '../ca/index.js'
+import { nodeTlsOptions, type KeyReadWriter, type NodeIdentity } from '../ca/index.js'
 import type { Env } from '../env/env.js'
 import { clusterError } from '../model/errors.js'
 import { applyForwarded } from '../manager/forwarding-control.js'
-import { noLeaderText } from '../manager/manager.js'
 import { defaultClusterPort, parseHostPort } from './addresses.js'
 import { certificateCall, rootCaCall } from './certificates.js'
 import { callNode, type Caller } from './cluster-calls.js'
 import type { CallHandler } from './cluster-server.js'
+import type { LeaderCalls } from './leader-calls.js'
 import type { ManagerRun } from './manager-run.js'
 
 /** A manager becomes a member of raft, or says where it is now. */
@@ -21,14 +21,12 @@ export const probeCall = 'probe'
 /** A write of the API that another manager got. */
 export const writeCall = 'write'
 
-/** As long as clients' requests may take. */
-const forwardTimeoutMs = 20_000
-
 interface ManagerCallOptions {
   readonly keys: KeyReadWriter
   readonly identity: NodeIdentity
   /** Undefined until the manager has started. */
   readonly run: () => ManagerRun | undefined
+  readonly leader: LeaderCalls
 }
 
 type LeaderAnswer = (args: unknown, caller: Caller, run: ManagerRun) => Promise<unknown>
@@ -38,7 +36,7 @@ export function managerCalls(env: Env, options: ManagerCallOptions): ReadonlyMap
   const { keys, identity } = options
   const onLeader = (name: string, answer: LeaderAnswer): [string, CallHandler] => [
     name,
-    leaderOnly(env, options, name, answer),
+    leaderOnly(options, name, answer),
   ]
   return new Map<string, CallHandler>([
     [probeCall, () => Promise.resolve({ nodeId: identity.nodeId })],
@@ -47,7 +45,7 @@ export function managerCalls(env: Env, options: ManagerCallOptions): ReadonlyMap
     ),
     onLeader(certificateCall, (args, caller, { manager }) => manager.caServer.issue(args, caller.identity)),
     onLeader(joinRaftCall, (args, caller, { manager }) =>
-      manager.members.join(args, managerOf(caller), (addr, nodeId) => probe(env, keys, addr, nodeId)),
+      manager.members.join(args, voterOf(caller), (addr, nodeId) => probe(env, keys, addr, nodeId)),
     ),
     onLeader(leaveRaftCall, (_args, caller, { manager }) =>
       manager.resign(managerOf(caller).identity.nodeId),
@@ -64,12 +62,7 @@ export function managerCalls(env: Env, options: ManagerCallOptions): ReadonlyMap
 }
 
 /** Answers a call on the leader; any other manager passes it on, once. */
-function leaderOnly(
-  env: Env,
-  { keys, run }: ManagerCallOptions,
-  name: string,
-  answer: LeaderAnswer,
-): CallHandler {
+function leaderOnly({ run, leader }: ManagerCallOptions, name: string, answer: LeaderAnswer): CallHandler {
   return async (args, caller) => {
     const here = run()
     if (here?.leads === true) return answer(args, caller, here)
@@ -77,30 +70,14 @@ function leaderOnly(
       throw clusterError('Unavailable', `more than one redirect to leader from: ${caller.remoteAddress}`)
     }
     const { identity, remoteAddress } = caller
-    return callLeader(env, keys, here, name, args, { identity, remoteAddress })
+    return leader.call(name, args, { identity, remoteAddress })
   }
 }
 
-/**
- * Makes a call to the leader, as this manager or for somebody else.
- * @throws {SwarmError} what the leader threw; Unavailable when there is none.
- */
-export async function callLeader(
-  env: Env,
-  keys: KeyReadWriter,
-  here: ManagerRun | undefined,
-  name: string,
-  args: unknown,
-  origin?: Pick<Caller, 'identity' | 'remoteAddress'>,
-): Promise<unknown> {
-  const leader = parseHostPort(here?.leaderAddr ?? '', defaultClusterPort)
-  if (leader === undefined || leader.host === '') throw clusterError('Unavailable', noLeaderText)
-  const { result } = await callNode(env, leader, name, args, {
-    tls: clientTlsOptions(keys.credentials),
-    timeoutMs: forwardTimeoutMs,
-    ...(origin !== undefined && { origin }),
-  })
-  return result
+/** Who may be a member of raft. */
+function voterOf(caller: Caller): { readonly identity: NodeIdentity; readonly remoteAddress: string } {
+  const { identity, remoteAddress } = caller
+  return identity?.role === 'witness' ? { identity, remoteAddress } : managerOf(caller)
 }
 
 function managerOf(caller: Caller): { readonly identity: NodeIdentity; readonly remoteAddress: string } {
@@ -115,7 +92,8 @@ function managerOf(caller: Caller): { readonly identity: NodeIdentity; readonly 
 async function probe(env: Env, keys: KeyReadWriter, addr: string, nodeId: string): Promise<void> {
   const address = parseHostPort(addr, defaultClusterPort)
   if (address === undefined) throw clusterError('InvalidArgument', `malformed address ${addr}`)
-  const { result } = await callNode(env, address, probeCall, {}, { tls: clientTlsOptions(keys.credentials) })
+  const tls = nodeTlsOptions(keys.credentials, nodeId)
+  const { result } = await callNode(env, address, probeCall, {}, { tls })
   const answers = typeof result === 'object' && result !== null && 'nodeId' in result ? result.nodeId : ''
   if (answers !== nodeId) throw clusterError('FailedPrecondition', `another node answers at ${addr}`)
 }

@@ -3,7 +3,7 @@ import { DatabaseThread, Sealer } from '../db/index.js'
 import type { Env } from '../env/env.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { Cluster } from '../model/objects.js'
-import { Manager, noLeaderText } from '../manager/manager.js'
+import { Manager, noLeaderText, type LeaderRelay } from '../manager/manager.js'
 import {
   NotLeaderError,
   RaftDriver,
@@ -145,6 +145,7 @@ export class ManagerRun {
       newCluster: founding?.newCluster,
       findLocalNetwork: host.findLocalNetwork,
       forward: (name, args) => host.forward({ name, args }),
+      leader: host.leader,
       credentials: () => keys.credentials,
     })
     followUnlockKey(env, store, keys)
@@ -172,6 +173,7 @@ export class ManagerRun {
 interface ManagerHost {
   /** Hands a write to the leader. */
   readonly forward: (write: { readonly name: string; readonly args: unknown }) => Promise<unknown>
+  readonly leader: LeaderRelay
   /** Another member says that this one was removed. May be called again. */
   readonly onRemoved: () => void
   readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>

@@ -1,19 +1,24 @@
+import type { WebSocket } from 'ws'
 import type { KeyReadWriter, NodeIdentity } from '../ca/index.js'
 import type { Env } from '../env/env.js'
 import { clusterError } from '../model/errors.js'
-import { noLeaderText } from '../manager/manager.js'
+import { noLeaderText, type Manager } from '../manager/manager.js'
 import { PeerClose } from '../raft/transport/index.js'
-import { webSocketConnection } from '../wire/index.js'
+import { CloseCode, webSocketConnection } from '../wire/index.js'
 import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from './addresses.js'
 import { ClusterServer, type SocketRoute } from './cluster-server.js'
 import type { Founding } from './founding.js'
-import { callLeader, managerCalls, writeCall } from './manager-calls.js'
+import { LeaderCalls, relayPath } from './leader-calls.js'
+import { logsPath, serveLogs } from './log-relay.js'
+import { managerCalls, writeCall } from './manager-calls.js'
 import { ManagerRun } from './manager-run.js'
 import { peerConnection } from './peer-socket.js'
 import { raftPath } from './raft-dial.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
 
 export const sessionPath = '/session'
+
+const startingText = 'this manager is starting'
 
 export interface ManagerSideOptions {
   readonly keys: KeyReadWriter
@@ -34,11 +39,19 @@ export class ManagerSide {
   /** Where this node's own agent finds this manager. */
   readonly ownAddress: HostPort
   readonly #server: ClusterServer
+  readonly #leader: LeaderCalls
   readonly #stopped = new AbortController()
 
-  private constructor(run: ManagerRun, server: ClusterServer, state: NodeState, listen: HostPort) {
+  private constructor(
+    run: ManagerRun,
+    server: ClusterServer,
+    leader: LeaderCalls,
+    state: NodeState,
+    listen: HostPort,
+  ) {
     this.run = run
     this.#server = server
+    this.#leader = leader
     this.state = state
     this.ownAddress = ownAddress(listen)
   }
@@ -50,28 +63,31 @@ export class ManagerSide {
   static async start(env: Env, directory: SwarmDirectory, options: ManagerSideOptions): Promise<ManagerSide> {
     const { keys, identity, founding, findLocalNetwork, onRemoved } = options
     const running: { run?: ManagerRun } = {}
+    const leader = new LeaderCalls(env, keys, () => running.run?.leaderAddr)
     const forward = (write: unknown) => {
       if (running.run?.leaderAddr === undefined) return Promise.reject(clusterError('Unknown', noLeaderText))
-      return callLeader(env, keys, running.run, writeCall, write)
+      return leader.call(writeCall, write)
     }
     const server = new ClusterServer(env, identity.clusterId, keys.credentials, {
       sockets: new Map([
         [sessionPath, sessionRoute(() => running.run)],
+        [relayPath, relayRoute(() => running.run)],
+        [logsPath, logsRoute(env, () => running.run)],
         [raftPath, raftRoute(() => running.run)],
       ]),
-      calls: managerCalls(env, { keys, identity, run: () => running.run }),
+      calls: managerCalls(env, { keys, identity, leader, run: () => running.run }),
       isRemoved: (nodeId) => running.run?.manager.isRemoved(nodeId) ?? false,
     })
     const { listen, state } = await bind(server, options.state)
     directory.writeState(state)
     try {
-      running.run = await ManagerRun.start(env, { findLocalNetwork, onRemoved, forward }, directory, {
+      running.run = await ManagerRun.start(env, { findLocalNetwork, onRemoved, forward, leader }, directory, {
         keys,
         identity,
         state,
         ...(founding !== undefined && { founding }),
       })
-      return new ManagerSide(running.run, server, state, listen)
+      return new ManagerSide(running.run, server, leader, state, listen)
     } catch (error) {
       await server.close()
       throw error
@@ -90,26 +106,55 @@ export class ManagerSide {
   async stop(): Promise<void> {
     this.#stopped.abort()
     await this.run.stop()
+    this.#leader.close()
     await this.#server.close()
   }
 }
 
-/** Sessions are the leader's. */
+/** Any manager takes sessions; who does not lead relays them. */
 function sessionRoute(run: () => ManagerRun | undefined): SocketRoute {
   return {
-    roles: ['manager', 'worker'],
-    servedElsewhere: () => (run()?.leads === true ? undefined : { leaderAddr: run()?.leaderAddr }),
-    accept: (socket, peer, remoteAddress) =>
-      run()?.manager.dispatcher.accept(webSocketConnection(socket), peer, remoteAddress),
+    roles: ['manager', 'worker', 'witness'],
+    accept: (socket, peer, remoteAddress) => {
+      const manager = run()?.manager
+      if (manager === undefined) socket.close(CloseCode.NotLeader, startingText)
+      else manager.dispatcher.accept(webSocketConnection(socket), peer, remoteAddress)
+    },
+  }
+}
+
+/** Sessions that other managers relay. */
+function relayRoute(run: () => ManagerRun | undefined): SocketRoute {
+  return managersOnly(run, (socket, manager) => manager.dispatcher.acceptRelay(webSocketConnection(socket)))
+}
+
+function logsRoute(env: Env, run: () => ManagerRun | undefined): SocketRoute {
+  return managersOnly(run, (socket, { dispatcher }) =>
+    serveLogs(env, socket, (selector, options, signal) => dispatcher.logs(selector, options, signal)),
+  )
+}
+
+function managersOnly(
+  run: () => ManagerRun | undefined,
+  accept: (socket: WebSocket, manager: Manager) => void,
+): SocketRoute {
+  return {
+    roles: ['manager'],
+    accept: (socket, { nodeId }) => {
+      const manager = run()?.manager
+      if (manager === undefined) socket.close(CloseCode.NotLeader, startingText)
+      else if (manager.isRemoved(nodeId)) socket.close(CloseCode.NodeRemoved, 'the node was removed')
+      else accept(socket, manager)
+    },
   }
 }
 
 function raftRoute(run: () => ManagerRun | undefined): SocketRoute {
   return {
-    roles: ['manager'],
+    roles: ['manager', 'witness'],
     accept: (socket, { nodeId }) => {
       const transport = run()?.transport
-      if (transport === undefined) socket.close(PeerClose.NotReady, 'this manager is starting')
+      if (transport === undefined) socket.close(PeerClose.NotReady, startingText)
       else transport.accept(peerConnection(socket), nodeId)
     },
   }

@@ -1,5 +1,5 @@
 import type { RawData, WebSocket } from 'ws'
-import { closeReason } from '../wire/index.js'
+import { closeReason, wholeBuffer } from '../wire/index.js'
 import type { PeerConnection } from '../raft/transport/index.js'
 
 /** An open WebSocket as a connection between members of raft. Errors of the socket end it. */
@@ -38,9 +38,4 @@ export function peerConnection(socket: WebSocket): PeerConnection {
       if (closed !== undefined) listener(closed.code, closed.reason)
     },
   }
-}
-
-function wholeBuffer(data: RawData): Buffer {
-  if (Buffer.isBuffer(data)) return data
-  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data)
 }

@@ -7,56 +7,76 @@ export interface RemoteManager {
   readonly addr: string
 }
 
-/** The managers that this node knows of, and whom of them to ask next. */
+/** A manager as a session tells of it: of two, the one with twice the weight gets twice the sessions. */
+export interface WeightedManager extends RemoteManager {
+  readonly weight?: number
+}
+
+const defaultWeight = 10
+/** A manager that failed is asked that much less often, for so long: others should get the sessions. */
+const failedDivisor = 64
+const failedForMs = 30_000
+
+/**
+ * The managers that this node knows of, and whom of them to ask next: any, so that the nodes spread over them.
+ * Behaviour: moby/swarmkit remotes/remotes.go, with failures that are forgotten after a while.
+ */
 export class Remotes {
   readonly #env: Env
-  #managers: readonly RemoteManager[]
-  /** The one that answered last, or that another one named as the leader. */
-  #preferred: string | undefined
-  #failed = new Set<string>()
+  #managers: readonly RemoteManager[] = []
+  #weights: ReadonlyMap<string, number> = new Map()
+  /** By address, until when. Monotonic. */
+  readonly #failed = new Map<string, number>()
 
-  constructor(env: Env, managers: readonly RemoteManager[]) {
+  constructor(env: Env, managers: readonly WeightedManager[]) {
     this.#env = env
-    this.#managers = managers
+    this.learn(managers)
   }
 
   get managers(): readonly RemoteManager[] {
     return this.#managers
   }
 
-  /** @returns whether that is news. */
-  learn(managers: readonly RemoteManager[]): boolean {
+  /** @returns whether there are other managers, or other addresses, than before. */
+  learn(managers: readonly WeightedManager[]): boolean {
+    if (managers.length === 0) return false
+    this.#weights = new Map(managers.map(({ addr, weight }) => [addr, weight ?? defaultWeight]))
     const text = (list: readonly RemoteManager[]) =>
       list.map(({ nodeId, addr }) => `${nodeId} ${addr}`).join()
-    if (managers.length === 0 || text(managers) === text(this.#managers)) return false
+    if (text(managers) === text(this.#managers)) return false
     this.#managers = managers.map(({ nodeId, addr }) => ({ nodeId, addr }))
     return true
   }
 
   /**
-   * The manager to ask: the one that served last, else any that has not failed since all had their turn.
+   * The manager to ask, by chance and weight.
    * @param except a node that shall not be asked.
    */
   pick(except?: string): HostPort | undefined {
-    const all = this.#managers.filter(({ nodeId }) => nodeId !== except).map(({ addr }) => addr)
-    if (this.#preferred !== undefined && all.includes(this.#preferred)) return toHostPort(this.#preferred)
-    if (all.every((addr) => this.#failed.has(addr))) this.#failed.clear()
-    const fresh = all.filter((addr) => !this.#failed.has(addr))
-    const chosen = fresh[fresh.length === 0 ? 0 : this.#env.randomInt(fresh.length)]
-    return chosen === undefined ? undefined : toHostPort(chosen)
+    const choices = this.#managers
+      .filter(({ nodeId }) => nodeId !== except)
+      .map(({ addr }) => ({ addr, weight: this.#weightOf(addr) }))
+    const total = choices.reduce((sum, { weight }) => sum + weight, 0)
+    let at = this.#env.randomInt(Math.max(1, total))
+    const chosen = choices.find(({ weight }) => (at -= weight) < 0) ?? choices[0]
+    return chosen === undefined ? undefined : parseHostPort(chosen.addr, defaultClusterPort)
   }
 
-  prefer(addr: string): void {
-    this.#preferred = addr
+  hasFailed(addr: string): boolean {
+    return (this.#failed.get(addr) ?? 0) > this.#env.monotonicMs()
+  }
+
+  succeeded(addr: string): void {
     this.#failed.delete(addr)
   }
 
   failed(addr: string): void {
-    this.#failed.add(addr)
-    if (this.#preferred === addr) this.#preferred = undefined
+    this.#failed.set(addr, this.#env.monotonicMs() + failedForMs)
   }
-}
 
-function toHostPort(addr: string): HostPort | undefined {
-  return parseHostPort(addr, defaultClusterPort)
+  /** A whole number above zero. */
+  #weightOf(addr: string): number {
+    const weight = Math.max(1, Math.round((this.#weights.get(addr) ?? defaultWeight) * failedDivisor))
+    return this.hasFailed(addr) ? Math.max(1, Math.round(weight / failedDivisor)) : weight
+  }
 }

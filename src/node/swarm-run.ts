@@ -1,4 +1,3 @@
-import { WebSocket } from 'ws'
 import { Agent } from '../agent/index.js'
 import {
   certificateIdentity,
@@ -16,15 +15,16 @@ import type { Executor } from '../executor/interface.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { Manager } from '../manager/manager.js'
 import { webSocketConnection, type Connection, type SessionMessage } from '../wire/index.js'
-import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from './addresses.js'
+import { formatHostPort, type HostPort } from './addresses.js'
 import { CertificateRenewer } from './certificate-renewer.js'
 import { certificateCall, certificateTimeoutMs, readIssued } from './certificates.js'
-import { callNode, leaderHeader } from './cluster-calls.js'
+import { callNode } from './cluster-calls.js'
 import type { Founding } from './founding.js'
 import { leaveRaftCall, reachabilityCall } from './manager-calls.js'
-import { ManagerSide, sessionPath } from './manager-side.js'
+import { ManagerSide } from './manager-side.js'
 import { joinRaft } from './raft-membership.js'
 import { Remotes, type RemoteManager } from './remotes.js'
+import { dialSession } from './session-dial.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
 
 /** What this host brings into a swarm. */
@@ -47,7 +47,6 @@ export interface RunOptions {
 /** Behaviour: moby/swarmkit node/node.go: the wait before a manager that failed starts again doubles up to this. */
 const maxRestartDelayMs = 30_000
 const firstRestartDelayMs = 200
-const handshakeTimeoutMs = 5000
 const resignTimeoutMs = 12_000
 /** A log that is there is read in less. */
 const logReadMs = 300
@@ -265,54 +264,21 @@ export class SwarmRun {
   }
 
   async #dial(): Promise<Connection> {
-    const first = this.#pick()
-    if (first === undefined) throw new Error('no manager is known')
-    const addr = formatHostPort(first)
-    try {
-      const answer = await this.#openSession(first)
-      if (!('leaderAddr' in answer)) {
-        this.#remotes.prefer(addr)
-        return answer
-      }
-      this.#remotes.failed(addr)
-      const leader = parseHostPort(answer.leaderAddr ?? '', defaultClusterPort)
-      if (leader === undefined || leader.host === '') throw new Error(`${addr} knows no leader`)
-      const second = await this.#openSession(leader)
-      if ('leaderAddr' in second) throw new Error(`${answer.leaderAddr ?? ''} does not lead`)
-      this.#remotes.prefer(formatHostPort(leader))
-      return second
-    } catch (error) {
-      this.#remotes.failed(addr)
-      throw error
-    }
+    const address = this.#pick()
+    if (address === undefined) throw new Error('no manager is known')
+    const { credentials } = this.#keys
+    return webSocketConnection(
+      await dialSession(this.#remotes, credentials, address, this.#reachable(address)),
+    )
   }
 
-  #openSession(address: HostPort): Promise<Connection | { readonly leaderAddr: string | undefined }> {
-    const socket = new WebSocket(`wss://${formatHostPort(this.#reachable(address))}${sessionPath}`, {
-      ...clientTlsOptions(this.#keys.credentials),
-      perMessageDeflate: false,
-      handshakeTimeout: handshakeTimeoutMs,
-    })
-    return new Promise((resolve, reject) => {
-      socket.once('open', () => resolve(webSocketConnection(socket)))
-      socket.on('error', reject)
-      socket.once('unexpected-response', (request, response) => {
-        const { [leaderHeader]: leaderAddr } = response.headers
-        if (response.statusCode === 421) {
-          resolve({ leaderAddr: typeof leaderAddr === 'string' ? leaderAddr : undefined })
-        } else {
-          reject(new Error(`the manager refuses this node: ${response.statusCode}`))
-        }
-        request.destroy()
-      })
-    })
-  }
-
-  /** A manager asks itself when it knows of no other. */
+  /** A manager asks itself first: it knows the leader, and lives and dies with this node. */
   #pick(): HostPort | undefined {
     const own = this.#managerSide
-    const except = own === undefined ? this.nodeId : undefined
-    return this.#remotes.pick(except) ?? own?.ownAddress
+    if (own === undefined) return this.#remotes.pick(this.nodeId)
+    return this.#remotes.hasFailed(formatHostPort(own.ownAddress))
+      ? (this.#remotes.pick(this.nodeId) ?? own.ownAddress)
+      : own.ownAddress
   }
 
   /** This node may not reach itself under the address that it announces. */

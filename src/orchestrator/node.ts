@@ -3,12 +3,16 @@ import { sameValue } from './equal.js'
 
 /** Tasks on such a node must go elsewhere: it is gone, down, or being emptied. PAUSE is none of these. */
 export function isInvalidNode(node: Node | undefined): boolean {
-  return node === undefined || node.status.state === 'down' || node.spec.Availability === 'drain'
+  return isLostNode(node) || node?.spec.Availability === 'drain'
 }
 
-/** Nothing that runs there can be seen to stop. */
+/**
+ * Nothing that runs there can be seen to stop. A node that vanished together with many others counts only when
+ * the brake is released.
+ */
 export function isLostNode(node: Node | undefined): boolean {
-  return node === undefined || node.status.state === 'down'
+  if (node === undefined) return true
+  return node.status.state === 'down' && node.status.tasksHeldUntilMs === undefined
 }
 
 /** Is being emptied, and can still be talked to: what runs there may be moved with care. */

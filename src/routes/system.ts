@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import { brakeWarnings } from '../model/brake.js'
 import { SwarmError } from '../model/errors.js'
 import type { HostEngine } from '../engine/interface.js'
 import type { Backend, DaemonFacts, SwarmBackend, SwarmStatus } from './backend.js'
@@ -149,7 +150,11 @@ function swarmInfo(swarm: SwarmBackend): { readonly section: Json; readonly warn
     return withWarnings({ ...start, Cluster: unknownCluster }, status.warnings)
   }
   const managers = manager.view.nodes.list().filter(({ role }) => role === 'manager').length
-  const warnings = managers === 2 ? [...status.warnings, twoManagersWarning] : status.warnings
+  const warnings = [
+    ...status.warnings,
+    ...(managers === 2 ? [twoManagersWarning] : []),
+    ...brakeWarnings(manager.view.nodes.list()),
+  ]
   return withWarnings(
     {
       ...start,

@@ -2,6 +2,7 @@ export { decodeAgentMessage, decodeManagerMessage, encodeMessage } from './codec
 export { CloseCode, closeReason, type Connection } from './connection.js'
 export { decodeLogFrame, encodeLogFrame, type LogFrame, type NodeLogMessage } from './log-frame.js'
 export {
+  LogOptionsSchema,
   logWindowBytes,
   maxStatusTextLength,
   protocolVersion,
@@ -14,4 +15,11 @@ export {
   type SessionMessage,
   type SessionNode,
 } from './messages.js'
-export { webSocketConnection } from './web-socket-connection.js'
+export {
+  decodeRelayFrame,
+  encodeRelayFrame,
+  type LostNode,
+  type RelayedPeer,
+  type RelayFrame,
+} from './relay-frame.js'
+export { wholeBuffer, webSocketConnection } from './web-socket-connection.js'

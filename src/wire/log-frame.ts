@@ -12,9 +12,12 @@ export interface LogFrame {
   readonly messages: readonly NodeLogMessage[]
 }
 
-/** A log message and the task that wrote it; its node is known by the connection. */
+/** A log message and the task that wrote it. A node's own connection says which node that is. */
 export interface NodeLogMessage extends LogMessage {
   readonly taskId: string
+  /** Between managers. */
+  readonly nodeId?: string
+  readonly serviceId?: string
 }
 
 const HeaderSchema = Type.Object({
@@ -22,6 +25,8 @@ const HeaderSchema = Type.Object({
   messages: Type.Array(
     Type.Object({
       taskId: Type.String(),
+      nodeId: Type.Optional(Type.String()),
+      serviceId: Type.Optional(Type.String()),
       stream: Type.Union([Type.Literal('stdout'), Type.Literal('stderr')]),
       timestampNs: Type.String({ pattern: '^-?[0-9]{1,20}$' }),
       attrs: Type.Optional(
@@ -36,8 +41,10 @@ const header = Compile(HeaderSchema)
 export function encodeLogFrame(frame: LogFrame): Buffer {
   const content: Static<typeof HeaderSchema> = {
     subscriptionId: frame.subscriptionId,
-    messages: frame.messages.map(({ taskId, stream, timestampNs, attrs, data }) => ({
+    messages: frame.messages.map(({ taskId, nodeId, serviceId, stream, timestampNs, attrs, data }) => ({
       taskId,
+      ...(nodeId !== undefined && { nodeId }),
+      ...(serviceId !== undefined && { serviceId }),
       stream,
       timestampNs: String(timestampNs),
       ...(Object.keys(attrs).length === 0 ? {} : { attrs: { ...attrs } }),
@@ -62,10 +69,10 @@ export function decodeLogFrame(frame: Buffer): LogFrame {
     throw malformed('the header is no JSON', { cause: error })
   }
   if (!header.Check(content)) throw malformed('unknown header')
-  const messages = content.messages.map(({ taskId, stream, timestampNs, attrs, bytes }) => {
+  const messages = content.messages.map(({ timestampNs, attrs, bytes, ...message }) => {
     const data = frame.subarray(at, at + bytes)
     at += bytes
-    return { taskId, stream, timestampNs: BigInt(timestampNs), attrs: attrs ?? {}, data }
+    return { ...message, timestampNs: BigInt(timestampNs), attrs: attrs ?? {}, data }
   })
   if (at !== frame.length) throw malformed('lengths do not fit')
   return { subscriptionId: content.subscriptionId, messages }

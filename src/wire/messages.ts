@@ -107,12 +107,14 @@ const SessionSchema = Type.Object({
   node: typed<SessionNode>(Type.Object({ id: Type.String(), spec: opaque(), role: Type.String() })),
   /** Where managers can be reached. */
   managers: Type.Array(Type.Object({ nodeId: Type.String(), addr: Type.String(), weight: Type.Number() })),
+  /** Nodes whose manager is gone come back within this, so that not all of them come at once. */
+  reconnectSpreadMs: Type.Optional(Type.Number({ minimum: 0, maximum: 10_000 })),
   /** Certificates of the cluster's root, PEM. */
   rootCaPem: Type.String(),
 })
 export type SessionMessage = Static<typeof SessionSchema>
 
-const LogOptionsSchema = Type.Object({
+export const LogOptionsSchema = Type.Object({
   follow: Type.Boolean(),
   stdout: Type.Boolean(),
   stderr: Type.Boolean(),

@@ -63,7 +63,8 @@ class WebSocketConnection implements Connection {
   }
 }
 
-function wholeBuffer(data: RawData): Buffer {
+/** A message of `ws` in one piece. */
+export function wholeBuffer(data: RawData): Buffer {
   if (Buffer.isBuffer(data)) return data
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data)
 }

@@ -135,8 +135,9 @@ test('a crowd of 50 workers in one process', { skip: needs('cli') }, async (t) =
     const wrong = token.replace(/.{25}$/, '0'.repeat(25))
     const refused = sim('--nodes', '20', '--manager', clusterAddr, '--join-token', wrong)
     assert.equal(await refused.exit(), 1)
+    // On a busy machine it says meanwhile how many have joined.
     assert.equal(
-      refused.log(),
+      refused.log().replaceAll('0 of 20 nodes have joined\n', ''),
       'skep sim: rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster\n',
     )
     assert.equal((await cluster.list()).length, 51)

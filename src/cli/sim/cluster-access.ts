@@ -1,4 +1,3 @@
-import { WebSocket } from 'ws'
 import {
   CA_NAME,
   checkRootDigest,
@@ -10,12 +9,9 @@ import {
   type NodeCredentials,
 } from '../../ca/index.js'
 import type { Env } from '../../env/env.js'
-import { formatHostPort, type HostPort } from '../../node/addresses.js'
-import { callNode, leaderHeader } from '../../node/cluster-calls.js'
+import type { HostPort } from '../../node/addresses.js'
+import { callNode } from '../../node/cluster-calls.js'
 import { certificateCall, checkIssued, readIssued, rootCaCall } from '../../node/certificates.js'
-import { sessionPath } from '../../node/manager-side.js'
-
-const handshakeTimeoutMs = 5000
 
 /** A swarm that nodes can join. */
 export interface SwarmToJoin {
@@ -71,29 +67,4 @@ export async function renew(env: Env, address: HostPort, { nodeId, credentials }
   const issued = readIssued(result)
   checkIssued(env, issued, key, credentials.rootPem)
   return { nodeId, credentials: { ...credentials, key, certificatePem: issued.certificatePem } }
-}
-
-/** Opens a session's WebSocket, or says who leads (`leaderAddr`, which that manager may not know). */
-export function openSession(
-  address: HostPort,
-  credentials: NodeCredentials,
-): Promise<WebSocket | { readonly leaderAddr: string | undefined }> {
-  const socket = new WebSocket(`wss://${formatHostPort(address)}${sessionPath}`, {
-    ...clientTlsOptions(credentials),
-    perMessageDeflate: false,
-    handshakeTimeout: handshakeTimeoutMs,
-  })
-  return new Promise((resolve, reject) => {
-    socket.once('open', () => resolve(socket))
-    socket.on('error', reject)
-    socket.once('unexpected-response', (request, response) => {
-      const { [leaderHeader]: leaderAddr } = response.headers
-      if (response.statusCode === 421) {
-        resolve({ leaderAddr: typeof leaderAddr === 'string' ? leaderAddr : undefined })
-      } else {
-        reject(new Error(`the manager refuses this node: ${response.statusCode}`))
-      }
-      request.destroy()
-    })
-  })
 }

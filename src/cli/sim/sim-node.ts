@@ -12,11 +12,12 @@ import { SimWorld } from '../../engine/sim/world.js'
 import type { Env } from '../../env/env.js'
 import { SimExecutor } from '../../executor/sim/executor.js'
 import { errorText } from '../../model/errors.js'
-import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from '../../node/addresses.js'
+import { formatHostPort, type HostPort } from '../../node/addresses.js'
 import { Remotes } from '../../node/remotes.js'
+import { dialSession } from '../../node/session-dial.js'
 import { webSocketConnection, type Connection, type SessionMessage } from '../../wire/index.js'
 import type { Presence } from './chaos.js'
-import { openSession, renew, type Member } from './cluster-access.js'
+import { renew, type Member } from './cluster-access.js'
 import { MemoryTasks } from './memory-tasks.js'
 
 /** What every node of a crowd offers. */
@@ -173,36 +174,21 @@ export class SimNode {
   }
 
   async #dial(): Promise<Connection> {
-    const first = this.#presence === 'up' ? this.#remotes.pick() : undefined
-    if (first === undefined) throw new Error('there is no way to a manager')
-    let address = first
-    try {
-      let answer = await openSession(address, this.#member.credentials)
-      if ('leaderAddr' in answer) {
-        this.#remotes.failed(formatHostPort(first))
-        const leader = parseHostPort(answer.leaderAddr ?? '', defaultClusterPort)
-        if (leader === undefined || leader.host === '')
-          throw new Error(`${formatHostPort(first)} knows no leader`)
-        address = leader
-        answer = await openSession(address, this.#member.credentials)
-      }
-      if ('leaderAddr' in answer) throw new Error(`${formatHostPort(address)} does not lead`)
-      return this.#use(answer, address)
-    } catch (error) {
-      this.#remotes.failed(formatHostPort(address))
-      throw error
-    }
-  }
-
-  #use(socket: WebSocket, address: HostPort): Connection {
+    const address = this.#presence === 'up' ? this.#remotes.pick() : undefined
+    if (address === undefined) throw new Error('there is no way to a manager')
+    const socket = await dialSession(this.#remotes, this.#member.credentials, address)
     // It may have crashed meanwhile.
-    if (this.#presence !== 'up') {
+    if (!this.#isUp) {
       socket.terminate()
       throw new Error('the network is gone')
     }
-    this.#remotes.prefer(formatHostPort(address))
     this.#socket = socket
     return webSocketConnection(socket)
+  }
+
+  /** For what may have changed while it was waited for. */
+  get #isUp(): boolean {
+    return this.#presence === 'up'
   }
 
   #renewLater(

@@ -1,4 +1,5 @@
 import type { Node, Service } from '../../model/objects.js'
+import { formatTime } from '../../model/time.js'
 import type { Change } from '../../store/store.js'
 
 /** Something that happened to an object of the cluster, as `docker events` tells it. */
@@ -89,7 +90,17 @@ function nodeChanges(before: Node | undefined, after: Node | undefined): Attribu
     ...changed('availability', before.spec.Availability, after.spec.Availability),
     ...changed('role', before.role, after.role),
     ...changed('state', before.status.state, after.status.state),
+    ...brakeChanges(before, after),
   }
+}
+
+/** The tasks of a node that vanished together with many others stay for now, or move after all. */
+function brakeChanges(before: Node, after: Node): Attributes {
+  const [untilMs, earlierMs] = [after.status.tasksHeldUntilMs, before.status.tasksHeldUntilMs]
+  if (untilMs === earlierMs) return {}
+  return untilMs === undefined
+    ? { 'skep.brake': 'released' }
+    : { 'skep.brake': 'held', 'skep.brake.until': formatTime(untilMs) }
 }
 
 function serviceChanges(before: Service | undefined, after: Service | undefined): Attributes {
