@@ -39,12 +39,13 @@ function validateResources(resources: Resources | undefined): void {
   if (memory !== 0 && memory < leastMemoryBytes) {
     throw invalid(`invalid memory value ${memory}: Must be at least 4MiB`)
   }
-  // swarmkit looks at these and forgets the error: the task could then never be placed.
-  for (const resource of resources?.GenericResources ?? []) {
-    const named = resource.NamedResourceSpec
-    const discrete = resource.DiscreteResourceSpec
+  // swarmkit looks at these and forgets the error. Clients count on names being taken (the scheduler sees
+  // a name as one of its kind); the rest could never be placed.
+  for (const { NamedResourceSpec: named, DiscreteResourceSpec: discrete } of resources?.GenericResources ??
+    []) {
     const kind = named?.Kind ?? discrete?.Kind ?? ''
-    if (discrete === undefined || named !== undefined || kind === '' || (discrete.Value ?? 0) < 0) {
+    const isOne = (named === undefined) !== (discrete === undefined)
+    if (!isOne || kind === '' || (discrete?.Value ?? 0) < 0) {
       throw invalid(`invalid argument for resource ${kind}`)
     }
   }

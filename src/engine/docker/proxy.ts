@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -148,16 +149,34 @@ export function upgrade(
   })
   engine.once('connect', () => {
     connected = true
-    engine.write(requestHead(request, path))
-    if (head.length > 0) engine.write(head)
-    socket.pipe(engine)
-    relayUpgrade(engine, socket)
+    void wholeBody(request, socket, head).then((body) => {
+      // In one piece: a body that reaches dockerd later than its head ends up on the container's stdin.
+      engine.write(Buffer.concat([Buffer.from(requestHead(request, path), 'latin1'), body]))
+      socket.pipe(engine)
+      relayUpgrade(engine, socket)
+    }, fail)
   })
   // One side gone for good: the other has nothing to wait for.
   socket.once('close', () => engine.destroy())
   engine.once('close', () => {
     if (!socket.writableEnded) socket.end()
   })
+}
+
+/**
+ * What `request` says it carries along (some clients send the options of an attach as its body), and what has
+ * come behind it. `head` is the part that is already here.
+ */
+async function wholeBody(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<Buffer> {
+  const length = Number(request.headers['content-length'] ?? 0)
+  let body = head
+  while (body.length < length) {
+    if (!socket.readable) throw new Error('the client hung up within its request')
+    const chunk = socket.read() as Buffer | null
+    if (chunk === null) await once(socket, 'readable')
+    else body = Buffer.concat([body, chunk])
+  }
+  return body
 }
 
 function requestHead(request: IncomingMessage, path: string): string {

@@ -136,7 +136,7 @@ const clusterCases: readonly Case[] = [
       {},
       {
         Resources: {
-          Reservations: { GenericResources: [{ NamedResourceSpec: { Kind: 'GPU', Value: 'a' } }] },
+          Reservations: { GenericResources: [{ DiscreteResourceSpec: { Kind: 'GPU', Value: -1 } }] },
         },
       },
     ),

@@ -264,6 +264,28 @@ describe('pass-through', () => {
     assert.ok(head?.rawHeaders.includes('X-Odd-Case'))
   })
 
+  it('sends the body of an upgrade together with its head, as dockerd needs it', async () => {
+    await open()
+    const firsts: string[] = []
+    onUpgrade((_request, socket, first) => {
+      firsts.push(first.toString())
+      socket.write('HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n')
+      socket.pipe(socket)
+    })
+    const head = upgradeHead('/containers/a/attach').replace('Host: x', 'Host: x\r\nContent-Length: 8')
+    const socket = connect({ path: socketPath, allowHalfOpen: true })
+    socket.write(head)
+    socket.write('{"a')
+    // The rest comes when Skep has read the first part.
+    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+    socket.write('":1} ')
+    await until(socket, '101 UPGRADED')
+    socket.end('stdin')
+    assert.equal((await read(socket)).toString(), 'stdin')
+    assert.deepEqual(firsts, ['{"a":1} '])
+  })
+
   it('pipes an answer of 200 that takes the connection over', async () => {
     await open()
     onUpgrade((_request, socket) => {
