@@ -11,6 +11,7 @@ import {
   type Entry,
   type LogStorage,
   type SnapshotMetadata,
+  WitnessLog,
 } from '../../src/raft/index.js'
 
 /** A disk: `reopen` gives the log as a restarted process finds it. */
@@ -30,6 +31,30 @@ function memoryDisk(): Disk {
       return Promise.resolve(log)
     },
   }
+}
+
+/** A file in memory; writes to it fail while `isFull`. */
+function witnessDisk(): Disk & { text: string | undefined; isFull: boolean; writes: number } {
+  const disk = {
+    text: undefined as string | undefined,
+    isFull: false,
+    writes: 0,
+    open: () =>
+      WitnessLog.open(
+        {
+          read: () => Promise.resolve(disk.text),
+          replace: async (text) => {
+            disk.writes++
+            await Promise.resolve()
+            if (disk.isFull) throw new Error('no space left on device')
+            disk.text = text
+          },
+        },
+        () => 'w1',
+      ),
+    reopen: () => disk.open(),
+  }
+  return disk
 }
 
 function sqliteDisk(t: TestContext): Disk & { path: string; db(): DatabaseThread } {
@@ -80,6 +105,7 @@ function shown(list: readonly Entry[]): string[] {
 const implementations: readonly [string, (t: TestContext) => Disk][] = [
   ['memory', memoryDisk],
   ['sqlite', sqliteDisk],
+  ['a file of a witness', witnessDisk],
 ]
 
 for (const [name, makeDisk] of implementations) {
@@ -253,4 +279,41 @@ test('after a failed write no later one reaches the disk, so the log has no gap'
   )
   const state = await (await disk.reopen()).load()
   assert.equal(state.entries.length, 2)
+})
+
+test('a witness keeps its name, what comes during a write shares the next one', async () => {
+  const disk = witnessDisk()
+  const log = await disk.open()
+  const before = disk.writes
+  await Promise.all([1, 2, 3, 4].map((index) => log.save({ hardState, entries: [entry(index)] })))
+  assert.equal(disk.writes - before, 2)
+  const again = await disk.reopen()
+  assert.ok(again instanceof WitnessLog)
+  assert.equal(again.memberId, 'w1')
+  assert.equal((await again.load()).entries.length, 4)
+})
+
+test('a witness whose file is damaged, or of another version, is refused', async () => {
+  const disk = witnessDisk()
+  const log = await disk.open()
+  await log.save({ hardState, entries: entries(1, 2) })
+  const { text } = disk
+  disk.text = text?.replace('"term":3', '"term":2')
+  assert.notEqual(disk.text, text)
+  await assert.rejects(disk.reopen(), /damaged/)
+  disk.text = text?.slice(0, -10)
+  await assert.rejects(disk.reopen(), /damaged/)
+  disk.text = ''
+  await assert.rejects(disk.reopen(), /damaged/)
+})
+
+test('a witness that could not write once writes no more', async () => {
+  const disk = witnessDisk()
+  const log = await disk.open()
+  await log.save({ hardState, entries: [entry(1)] })
+  disk.isFull = true
+  await assert.rejects(log.save({ hardState, entries: [entry(2)] }), /no space left/)
+  disk.isFull = false
+  await assert.rejects(log.save({ hardState, entries: [entry(3)] }), /no space left/)
+  assert.equal((await (await disk.reopen()).load()).entries.length, 1)
 })

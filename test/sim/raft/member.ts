@@ -82,8 +82,15 @@ export class SimulatedMember {
       if (alive()) this.#driver = driver
       else void driver.stop()
     } catch (error) {
-      sim.fail(error)
+      this.#failed(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  /** A process ends when its disk fails, and for no other reason. */
+  #failed(error: Error): void {
+    if (!/disk failed/.test(error.message)) this.#sim.fail(error)
+    this.#sim.oracle.counts.diskFailures++
+    this.crash()
   }
 
   /** Power loss, until the next `start`. */
@@ -151,11 +158,7 @@ export class SimulatedMember {
       id: this.id,
       storage: log,
       transport: this.#transport(log, alive),
-      onFatal: (error: Error) => {
-        if (!/disk failed/.test(error.message)) sim.fail(error)
-        sim.oracle.counts.diskFailures++
-        this.crash()
-      },
+      onFatal: (error: Error) => this.#failed(error),
       defer: (fn: () => void) => void sim.deferred.push(fn),
       ...(options.deadlyLeadership === true ? { maxMessageBytes: 1 } : {}),
       ...(rules === undefined ? {} : { rules: this.#deadlyRules(rules) }),
