@@ -74,9 +74,10 @@ export class DaemonClient {
     throw new DaemonError(status, messageOf((await readAll(answer)).toString()))
   }
 
-  /** One call with a JSON answer. */
+  /** One call with a JSON answer; undefined where the answer is empty. */
   async json(method: string, path: string, body?: Body): Promise<unknown> {
-    return JSON.parse((await readAll(await this.open(method, path, body))).toString()) as unknown
+    const text = (await readAll(await this.open(method, path, body))).toString()
+    return text === '' ? undefined : JSON.parse(text)
   }
 }
 

@@ -2,6 +2,9 @@
 import { benchCommand } from './bench/command.js'
 import { explainCommand } from './explain/command.js'
 import { historyCommand } from './history/command.js'
+import { backupCommand } from './recovery/backup.js'
+import { recoverCommand } from './recovery/recover.js'
+import { restoreCommand } from './recovery/restore.js'
 import { simCommand } from './sim/command.js'
 
 /** A helper that Docker's CLI has no word for. Resolves with the exit code. */
@@ -11,7 +14,15 @@ export interface Command {
   readonly run: (args: readonly string[]) => Promise<number>
 }
 
-const commands: readonly Command[] = [benchCommand, explainCommand, historyCommand, simCommand]
+const commands: readonly Command[] = [
+  backupCommand,
+  benchCommand,
+  explainCommand,
+  historyCommand,
+  recoverCommand,
+  restoreCommand,
+  simCommand,
+]
 
 function usage(): string {
   return [

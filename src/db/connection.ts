@@ -143,6 +143,20 @@ export class Connection {
   }
 }
 
+/**
+ * Writes the database as it is at this moment to a new file, while others go on writing to it.
+ * @throws when `into` exists.
+ */
+export function copyDatabaseFile(path: string, into: string): void {
+  createPrivate(into)
+  const db = new Database(path, { readonly: true, timeout: BUSY_TIMEOUT_MS })
+  try {
+    db.prepare('VACUUM INTO ?').run(into)
+  } finally {
+    db.close()
+  }
+}
+
 /** The connection that only checkpoints, in its own thread, so that no commit waits for it. */
 export class CheckpointConnection {
   readonly #db: Database.Database

@@ -1,3 +1,4 @@
+export { copyDatabase } from './copy.js'
 export { DatabaseThread, type DatabaseOptions } from './database-thread.js'
 export { Sealer, SealError, SEAL_OVERHEAD_BYTES } from './seal.js'
 export {

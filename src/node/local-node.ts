@@ -6,6 +6,9 @@ import type { SwarmInitRequest, SwarmJoinRequest } from '../model/spec/index.js'
 import type { Manager } from '../manager/manager.js'
 import { defaultClusterPort, formatHostPort, parseHostPort, resolveAddresses } from './addresses.js'
 import type { NetworkInterface } from './addresses.js'
+import type { Backup } from './backup/backup.js'
+import type { BackupManifest } from './backup/format.js'
+import { unpackBackup } from './backup/restore.js'
 import { joinCluster } from './certificates.js'
 import { foundCluster } from './founding.js'
 import { planInit, type InitPlan } from './init-request.js'
@@ -18,8 +21,17 @@ import {
   noManagerText,
   type ManagerCounts,
 } from './refusals.js'
-import { mergeClusterSpec, recovered, toNodeAddresses, type NodeAddresses } from './recovery.js'
-import type { Recovered, RecoverRequest } from './recovery.js'
+import {
+  mergeClusterSpec,
+  recovered,
+  restoredAddresses,
+  toNodeAddresses,
+  type BackupRequest,
+  type NodeAddresses,
+  type Recovered,
+  type RecoverRequest,
+  type RestoreRequest,
+} from './recovery.js'
 import { SwarmRun, type Host } from './swarm-run.js'
 import type { SwarmDirectory } from './state-file.js'
 
@@ -135,6 +147,44 @@ export class LocalNode {
           })
         : undefined
       return recovered(await this.#leadAlone(keys, addresses))
+    })
+  }
+
+  /**
+   * Everything that this manager has, for `restore` on this or another machine.
+   * @throws {SwarmError} Unknown without a leader, unless what is stale will do; InvalidArgument for a bad key.
+   */
+  async backup(request: BackupRequest): Promise<Backup> {
+    const key = request.unlockKey === '' ? undefined : parseUnlockKey(request.unlockKey)
+    if (!request.stale) await this.manager()
+    const run = this.#run
+    if (run === undefined) throw this.#noManager()
+    return run.backup(key)
+  }
+
+  /**
+   * Takes up the state of a backup as the only manager of its swarm, once it is unlocked.
+   * @throws {SwarmError} Unavailable where this node is in a swarm; InvalidArgument for a damaged backup, or one
+   *   whose addresses this machine has not.
+   */
+  restore(archive: AsyncIterable<Uint8Array>, request: RestoreRequest): Promise<BackupManifest> {
+    return this.#exclusive(async () => {
+      this.#mustBeInactive()
+      const { directory, interfaces } = this.#options
+      directory.begin()
+      try {
+        const manifest = await unpackBackup(directory, archive)
+        const state = directory.readState()
+        if (state === undefined) throw new SwarmError('Internal', 'the backup holds no state')
+        const wanted = restoredAddresses(state, request, interfaces())
+        directory.writeState({ ...state, ...this.#resolveAddresses(wanted) })
+        directory.complete()
+        await this.#resume(undefined)
+        return manifest
+      } catch (error) {
+        directory.wipe()
+        throw error
+      }
     })
   }
 
@@ -389,6 +439,7 @@ export class LocalNode {
       directory.wipe()
       return
     }
+    directory.removeLeftovers()
     const state = directory.readState()
     if (state === undefined) return
     const loaded = await KeyReadWriter.load(directory.certificates, unlockKey)

@@ -1,5 +1,5 @@
 import type { KeyReadWriter, NodeIdentity } from '../ca/index.js'
-import { DatabaseThread, Sealer } from '../db/index.js'
+import { copyDatabase, DatabaseThread, Sealer } from '../db/index.js'
 import type { Env } from '../env/env.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { Cluster } from '../model/objects.js'
@@ -153,6 +153,13 @@ export class ManagerRun {
     raft.onLeadershipChange(({ isLeader }) => manager.onLeadership(isLeader))
     if (raft.leadership.isLeader) manager.onLeadership(true)
     return new ManagerRun(env, manager, db, raft, persistence, transport)
+  }
+
+  /** Copies the database as of one moment after the call: all that is applied here by now, at least. */
+  async copyDatabase(path: string): Promise<void> {
+    // What a majority has may be applied before it is on this disk.
+    await this.#db.write([])
+    await copyDatabase(this.#db.path, path)
   }
 
   /** A leader hands over first, so that nobody waits for an election. */

@@ -3,9 +3,17 @@ import { SwarmError } from '../model/errors.js'
 import { mergedSwarmSpec } from '../model/cluster-defaults.js'
 import type { SwarmInitRequest } from '../model/spec/index.js'
 import type { Manager } from '../manager/manager.js'
-import { formatHostPort, type ResolvedAddresses } from './addresses.js'
+import {
+  defaultClusterPort,
+  formatHostPort,
+  parseHostPort,
+  type NetworkInterface,
+  type ResolvedAddresses,
+} from './addresses.js'
 import type { NodeState } from './state-file.js'
 import type { SwarmRun } from './swarm-run.js'
+
+const anyHost = '0.0.0.0'
 
 /** Where a node is found, as its state remembers it. */
 export type NodeAddresses = Pick<NodeState, 'listenAddr' | 'advertiseAddr' | 'dataPathAddr' | 'localAddr'>
@@ -18,6 +26,16 @@ export interface RecoverRequest {
   readonly advertiseAddr: string
 }
 
+export interface BackupRequest {
+  /** `SWMKEY-1-…`: locks the backup where the swarm has no unlock key. Empty: none. */
+  readonly unlockKey: string
+  /** Without asking the others for what this manager may not have yet. */
+  readonly stale: boolean
+}
+
+/** Empty: as in the backup. */
+export type RestoreRequest = Pick<RecoverRequest, 'listenAddr' | 'advertiseAddr'>
+
 /** What a cluster that was formed anew consists of. */
 export interface Recovered {
   readonly nodeId: string
@@ -29,6 +47,38 @@ export interface Recovered {
   readonly secrets: number
   readonly configs: number
   readonly networks: number
+}
+
+/**
+ * The addresses of a restored manager: what is said, else what the backup says, as far as this machine has it.
+ * @throws {SwarmError} InvalidArgument when it has not the address that others would look for.
+ */
+export function restoredAddresses(
+  state: NodeAddresses,
+  { listenAddr, advertiseAddr }: RestoreRequest,
+  interfaces: readonly NetworkInterface[],
+) {
+  const isHere = (addr: string) => {
+    const { host = '' } = parseHostPort(addr, defaultClusterPort) ?? {}
+    return (
+      host === anyHost ||
+      host.startsWith('127.') ||
+      interfaces.some(({ addresses }) => addresses.includes(host))
+    )
+  }
+  if (advertiseAddr === '' && !isHere(state.advertiseAddr)) {
+    throw new SwarmError(
+      'InvalidArgument',
+      `the backup is of a manager at ${state.advertiseAddr}, which is no address of this machine: name one with --advertise-addr`,
+    )
+  }
+  const port = parseHostPort(state.listenAddr, defaultClusterPort)?.port ?? defaultClusterPort
+  const listenHere = isHere(state.listenAddr) ? state.listenAddr : formatHostPort({ host: anyHost, port })
+  return {
+    listenAddr: listenAddr === '' ? listenHere : listenAddr,
+    advertiseAddr: advertiseAddr === '' ? state.advertiseAddr : advertiseAddr,
+    dataPathAddr: advertiseAddr === '' && isHere(state.dataPathAddr) ? state.dataPathAddr : '',
+  }
 }
 
 export function toNodeAddresses({ listen, advertise, dataPath, local }: ResolvedAddresses): NodeAddresses {

@@ -35,6 +35,8 @@ const NodeStateSchema = Type.Object({
 
 export type NodeState = Readonly<Static<typeof NodeStateSchema>>
 
+const copyPrefix = 'backup-'
+
 /** The files of a node's membership: `DATA_ROOT/swarm`. */
 export class SwarmDirectory {
   readonly path: string
@@ -45,6 +47,15 @@ export class SwarmDirectory {
 
   get certificates(): string {
     return join(this.path, 'certificates')
+  }
+
+  get keyFile(): string {
+    return join(this.certificates, 'swarm-node.key')
+  }
+
+  /** Where the database is copied to for a backup; see `removeLeftovers`. */
+  backupCopy(id: string): string {
+    return join(dirname(this.managerDatabase), `${copyPrefix}${id}.db`)
   }
 
   get managerDatabase(): string {
@@ -76,7 +87,7 @@ export class SwarmDirectory {
   /** What was begun counts from now on. */
   complete(): void {
     rmSync(this.#incompletePath, { force: true })
-    syncFolder(this.path)
+    syncFile(this.path)
   }
 
   /** Whether an attempt to become a member was broken off by a crash. */
@@ -130,7 +141,15 @@ export class SwarmDirectory {
     fsyncSync(file)
     closeSync(file)
     renameSync(temporary, this.#statePath)
-    syncFolder(this.path)
+    syncFile(this.path)
+  }
+
+  /** Copies for backups that a crash broke off. */
+  removeLeftovers(): void {
+    const folder = dirname(this.managerDatabase)
+    if (!existsSync(folder)) return
+    for (const name of readdirSync(folder).filter((entry) => entry.startsWith(copyPrefix)))
+      rmSync(join(folder, name), { force: true })
   }
 
   /** What only managers have: for a node that has become a worker. */
@@ -151,7 +170,7 @@ export class SwarmDirectory {
 
   #mark(): void {
     writeFileSync(this.#incompletePath, '', { mode: 0o600 })
-    syncFolder(this.path)
+    syncFile(this.path)
   }
 
   get #incompletePath(): string {
@@ -163,12 +182,12 @@ export class SwarmDirectory {
   }
 }
 
-/** Makes new and removed names in a folder durable. */
-function syncFolder(path: string): void {
-  const folder = openSync(path, 'r')
+/** Makes what is in a file durable, or new and removed names in a folder. */
+export function syncFile(path: string): void {
+  const file = openSync(path, 'r')
   try {
-    fsyncSync(folder)
+    fsyncSync(file)
   } finally {
-    closeSync(folder)
+    closeSync(file)
   }
 }

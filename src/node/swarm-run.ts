@@ -16,6 +16,7 @@ import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { Manager } from '../manager/manager.js'
 import { webSocketConnection, type Connection, type SessionMessage } from '../wire/index.js'
 import { formatHostPort, type HostPort } from './addresses.js'
+import { createBackup, type Backup } from './backup/backup.js'
 import { CertificateRenewer } from './certificate-renewer.js'
 import { certificateCall, certificateTimeoutMs, readIssued } from './certificates.js'
 import { callNode } from './cluster-calls.js'
@@ -23,6 +24,7 @@ import type { Founding } from './founding.js'
 import { leaveRaftCall, reachabilityCall } from './manager-calls.js'
 import { ManagerSide } from './manager-side.js'
 import { joinRaft } from './raft-membership.js'
+import { noManagerText } from './refusals.js'
 import { Remotes, type RemoteManager } from './remotes.js'
 import { dialSession } from './session-dial.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
@@ -149,6 +151,23 @@ export class SwarmRun {
 
   get manager(): Manager | undefined {
     return this.#managerSide?.run.manager
+  }
+
+  /**
+   * What another manager can be made of.
+   * @throws {SwarmError} InvalidArgument without a key where one is needed.
+   */
+  backup(key: Buffer | undefined): Promise<Backup> {
+    const run = this.#managerSide?.run
+    if (run === undefined) throw new SwarmError('Unavailable', noManagerText('active', this.role))
+    const source = {
+      directory: this.#directory,
+      keys: this.#keys,
+      state: this.#state,
+      hostname: this.#host.hostname,
+      copyDatabase: (path: string) => run.copyDatabase(path),
+    }
+    return createBackup(this.#env, source, key)
   }
 
   remoteManagers(): readonly RemoteManager[] {

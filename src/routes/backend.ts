@@ -3,6 +3,9 @@ import type { HostEngine } from '../engine/interface.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../model/logs.js'
 import type { Node } from '../model/objects.js'
 import type { SwarmInitRequest, SwarmJoinRequest } from '../model/spec/index.js'
+import type { Backup } from '../node/backup/backup.js'
+import type { BackupManifest } from '../node/backup/format.js'
+import type { BackupRequest, Recovered, RecoverRequest, RestoreRequest } from '../node/recovery.js'
 import type { CommitListener, View } from '../store/store.js'
 
 /** What the HTTP routes need of the rest. `src/node` provides it; route tests fake it. */
@@ -23,6 +26,12 @@ export interface SwarmBackend {
   join(request: SwarmJoinRequest): Promise<void>
   leave(force: boolean): Promise<void>
   unlock(key: string): Promise<void>
+  /** Makes a new cluster out of what this manager has. @throws {SwarmError} FailedPrecondition with a leader. */
+  recover(request: RecoverRequest): Promise<Recovered>
+  /** @throws {SwarmError} Unknown without a leader, unless `stale`; InvalidArgument where a key is missing. */
+  backup(request: BackupRequest): Promise<Backup>
+  /** @throws {SwarmError} InvalidArgument when the archive is no whole backup, or of another address. */
+  restore(archive: AsyncIterable<Uint8Array>, request: RestoreRequest): Promise<BackupManifest>
   /**
    * The manager on this node, ready to be read: all that was committed before the call is in its `view`.
    * @throws {SwarmError} Unavailable with Docker's text when this node is no manager or is locked;

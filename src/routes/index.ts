@@ -10,6 +10,7 @@ import { checkVersionRange, isOlderThan, maxApiVersion } from './http/versions.j
 import { networkRoutes } from './networks/index.js'
 import { nodeRoutes } from './nodes.js'
 import { placementRoutes } from './placement.js'
+import { recoveryRoutes } from './recovery.js'
 import { configRoutes, secretRoutes } from './secrets.js'
 import { historyRoutes } from './services/history.js'
 import { serviceRoutes } from './services/index.js'
@@ -53,6 +54,7 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
 
   systemRoutes(app, context)
   swarmRoutes(app, context)
+  recoveryRoutes(app, context)
   nodeRoutes(app, context)
   serviceRoutes(app, context)
   historyRoutes(app, context)

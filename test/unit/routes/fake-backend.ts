@@ -12,6 +12,7 @@ import type {
 } from '../../../src/engine/interface.js'
 import type { Env } from '../../../src/env/env.js'
 import type { SwarmError } from '../../../src/model/errors.js'
+import type { BackupManifest } from '../../../src/node/backup/format.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../../../src/model/logs.js'
 import type { Backend, ManagerBackend, SwarmBackend, SwarmStatus } from '../../../src/routes/backend.js'
 import { Store } from '../../../src/store/store.js'
@@ -135,6 +136,31 @@ export const inactive: SwarmStatus = {
   warnings: [],
 }
 
+export const recovered = {
+  nodeId: activeManager.nodeId,
+  advertiseAddr: '10.99.0.2:2377',
+  formerManagers: [{ nodeId: 'gone', hostname: 'node-c' }],
+  nodes: 2,
+  services: 0,
+  secrets: 0,
+  configs: 0,
+  networks: 1,
+}
+
+export const manifest: BackupManifest = {
+  format: 'skep-backup',
+  version: 1,
+  createdAt: '2026-01-01T00:00:00Z',
+  clusterId: 'cluster',
+  nodeId: activeManager.nodeId,
+  hostname: 'node-b',
+  lockedBy: 'backupKey',
+}
+
+async function* backupContent(): AsyncGenerator<Buffer> {
+  yield await Promise.resolve(Buffer.from('a backup'))
+}
+
 /** The app on a real store with real checked writes, one manager, and an engine that a test speaks for. */
 export function testApp(env: Env = new SimulatedEnv(1), bodyLimitBytes?: number): TestApp {
   const store = soloStore(env)
@@ -169,6 +195,17 @@ export function testApp(env: Env = new SimulatedEnv(1), bodyLimitBytes?: number)
     join: note('join', undefined),
     leave: note('leave', undefined),
     unlock: note('unlock', undefined),
+    recover: note('recover', recovered),
+    backup: (request) => {
+      calls.push({ name: 'backup', argument: request })
+      return Promise.resolve({ manifest, content: backupContent() })
+    },
+    restore: async (archive, request) => {
+      const pieces: Uint8Array[] = []
+      for await (const piece of archive) pieces.push(piece)
+      calls.push({ name: 'restore', argument: { ...request, archive: Buffer.concat(pieces).toString() } })
+      return manifest
+    },
     manager: () =>
       swarm.refusal === undefined ? Promise.resolve(managerBackend) : Promise.reject(swarm.refusal),
     localManager: () => (swarm.state.controlAvailable ? managerBackend : undefined),
