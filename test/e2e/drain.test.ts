@@ -103,12 +103,17 @@ test(
 
     // Both replicas on the first node.
     await manager.ok('node update --availability pause node-2')
+    const flags =
+      'service create --name web --replicas 2 --network host --no-resolve-image --stop-signal SIGKILL ' +
+      '--update-order start-first --update-monitor 100ms --env PORT=808{{.Task.Slot}} ' +
+      '--health-interval 300ms --health-start-period 30s'
     const created = await manager.run([
-      ...['service', 'create', '--name', 'web', '--replicas', '2', '--network', 'host', '--no-resolve-image'],
-      ...['--update-order', 'start-first', '--update-monitor', '100ms', '--stop-signal', 'SIGKILL'],
-      ...['--env', 'PORT=808{{.Task.Slot}}', '--health-cmd', 'wget -q -O /dev/null 127.0.0.1:$PORT/passwd'],
-      ...['--health-interval', '300ms', '--health-start-period', '30s'],
-      ...['busybox:latest', 'sh', '-c', 'exec httpd -f -p $PORT -h /etc'],
+      ...flags.split(' '),
+      '--health-cmd=wget -q -O /dev/null 127.0.0.1:$PORT/passwd',
+      'busybox:latest',
+      'sh',
+      '-c',
+      'exec httpd -f -p $PORT -h /etc',
     ])
     assert.equal(created.code, 0, `${created.stdout}${created.stderr}`)
     await manager.ok('node update --availability active node-2')

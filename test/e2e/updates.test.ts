@@ -106,9 +106,9 @@ describe('updates with the stock CLI', { skip: needs('cli'), concurrency: 4 }, (
       return lines.some((line) => line.startsWith('Running'))
     }
     const update = docker.run(['service', 'update', '--force', 'healthy'])
-    let done = false
-    const ends = update.finally(() => (done = true))
-    for (let looks = 0; !done; looks++) assert.ok(await isHealthy(), `look ${looks}`)
+    const progress = { done: false }
+    const ends = update.finally(() => (progress.done = true))
+    for (let looks = 0; !progress.done; looks++) assert.ok(await isHealthy(), `look ${looks}`)
     const { code, stdout } = await ends
     assert.equal(code, 0)
     assert.match(stdout, /verify: Service healthy converged\n$/)
