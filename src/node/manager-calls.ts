@@ -8,15 +8,12 @@ import { callNode, type Caller } from './cluster-calls.js'
 import type { CallHandler } from './cluster-server.js'
 import type { LeaderCalls } from './leader-calls.js'
 import type { ManagerRun } from './manager-run.js'
+import { joinRaftCall, probeCall } from './raft-membership.js'
 
-/** A manager becomes a member of raft, or says where it is now. */
-export const joinRaftCall = 'join-raft'
 /** A manager that leaves the swarm asks to be a worker from now on, out of raft. */
 export const leaveRaftCall = 'leave-raft'
 /** Who can be reached, as the leader sees it. */
 export const reachabilityCall = 'reachability'
-/** Whose manager answers at an address. */
-export const probeCall = 'probe'
 
 /** A write of the API that another manager got. */
 export const writeCall = 'write'

@@ -5,7 +5,8 @@ import { clusterError } from '../model/errors.js'
 import { noLeaderText, type Manager } from '../manager/manager.js'
 import { PeerClose } from '../raft/transport/index.js'
 import { CloseCode, webSocketConnection } from '../wire/index.js'
-import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from './addresses.js'
+import type { HostPort } from './addresses.js'
+import { bind } from './bind.js'
 import { ClusterServer, type SocketRoute } from './cluster-server.js'
 import type { Founding } from './founding.js'
 import { LeaderCalls, relayPath } from './leader-calls.js'
@@ -14,9 +15,8 @@ import { managerCalls, writeCall } from './manager-calls.js'
 import { ManagerRun } from './manager-run.js'
 import { peerConnection } from './peer-socket.js'
 import { raftPath } from './raft-dial.js'
+import { sessionPath } from './session-dial.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
-
-export const sessionPath = '/session'
 
 const startingText = 'this manager is starting'
 
@@ -157,24 +157,6 @@ function raftRoute(run: () => ManagerRun | undefined): SocketRoute {
       if (transport === undefined) socket.close(PeerClose.NotReady, startingText)
       else transport.accept(peerConnection(socket), nodeId)
     },
-  }
-}
-
-/** Listens, and puts the real port where the user asked for any. */
-async function bind(
-  server: ClusterServer,
-  state: NodeState,
-): Promise<{ listen: HostPort; state: NodeState }> {
-  const wanted = parseHostPort(state.listenAddr, defaultClusterPort)
-  const advertised = parseHostPort(state.advertiseAddr, defaultClusterPort)
-  if (wanted === undefined || advertised === undefined)
-    throw new Error('the node state has no usable addresses')
-  const listen = await server.listen(wanted)
-  if (wanted.port !== 0) return { listen, state }
-  const advertise = { ...advertised, port: advertised.port === 0 ? listen.port : advertised.port }
-  return {
-    listen,
-    state: { ...state, listenAddr: formatHostPort(listen), advertiseAddr: formatHostPort(advertise) },
   }
 }
 

@@ -3,7 +3,11 @@ import Type from 'typebox'
 import { sleep, type Env } from '../env/env.js'
 import { errorText } from '../model/errors.js'
 import { memberRemovedText } from '../manager/manager-members.js'
-import { joinRaftCall } from './manager-calls.js'
+
+/** A manager becomes a member of raft, or says where it is now. */
+export const joinRaftCall = 'join-raft'
+/** Whose manager answers at an address. */
+export const probeCall = 'probe'
 
 const AnswerSchema = Type.Object({ addr: Type.String() })
 

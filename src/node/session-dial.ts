@@ -1,9 +1,10 @@
 import type { WebSocket } from 'ws'
 import { clientTlsOptions, type NodeCredentials } from '../ca/index.js'
 import { formatHostPort, type HostPort } from './addresses.js'
-import { sessionPath } from './manager-side.js'
 import { openSocket } from './open-socket.js'
 import type { Remotes } from './remotes.js'
+
+export const sessionPath = '/session'
 
 const handshakeTimeoutMs = 5000
 
