@@ -99,7 +99,7 @@ async function startDaemon(
 }
 
 /** On any free port where the daemon can do that; dockerd's default port is free in its own namespace. */
-function initSwarm(target: Target): Promise<Buffer> {
+function initSwarm(target: Target): Promise<void> {
   const port = target.name === 'skepd' ? 0 : 2377
   return target.call('POST', '/swarm/init', { ListenAddr: `127.0.0.1:${port}`, AdvertiseAddr: '127.0.0.1' })
 }

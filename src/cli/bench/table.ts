@@ -4,6 +4,8 @@ import type { Target } from './target.js'
 export interface Row {
   readonly name: string
   readonly unit: string
+  /** What the ratio of the first figure to the second is to be, at least. */
+  readonly goal?: number
   /** One per target, in their order. */
   readonly figures: readonly number[]
 }
@@ -15,10 +17,10 @@ export async function measureAll(
   onRow: (row: Row) => void,
 ): Promise<readonly Row[]> {
   const rows: Row[] = []
-  for (const { name, unit, run } of measures) {
+  for (const { name, unit, goal, run } of measures) {
     const figures: number[] = []
     for (const target of targets) figures.push(await run(target))
-    const row = { name, unit, figures }
+    const row = { name, unit, figures, ...(goal !== undefined && { goal }) }
     rows.push(row)
     onRow(row)
   }
@@ -26,14 +28,17 @@ export async function measureAll(
 }
 
 export function header(targets: readonly Target[]): string {
-  const ratio = targets.length === 2 ? ['ratio'] : []
+  const ratio = targets.length === 2 ? ['ratio', 'goal'] : []
   return line('', ['unit', ...targets.map(({ name }) => name), ...ratio])
 }
 
 /** A line of the table; with two targets, how many times the second one's figure the first one's is. */
-export function formatRow({ name, unit, figures }: Row): string {
+export function formatRow({ name, unit, goal, figures }: Row): string {
   const [first, second] = figures
-  const ratio = first === undefined || second === undefined ? [] : [`${(first / second).toFixed(1)}×`]
+  const ratio =
+    first === undefined || second === undefined
+      ? []
+      : [`${(first / second).toFixed(1)}×`, goal === undefined ? '' : `${goal}×`]
   return line(name, [unit, ...figures.map((figure) => figure.toFixed(figure < 100 ? 1 : 0)), ...ratio])
 }
 
