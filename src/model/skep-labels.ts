@@ -1,3 +1,4 @@
+import { brakeDelayLabel, checkBrakeLabel } from './brake.js'
 import { SwarmError } from './errors.js'
 import { parsePlacementLabels, placementLabelNames, swarmLabelNames } from './placement.js'
 import { parseSimLabels, simLabelNames } from './sim-labels.js'
@@ -31,19 +32,22 @@ export function checkSkepLabels(
   )
 }
 
+const knownSwarmLabels: readonly string[] = [brakeDelayLabel, ...swarmLabelNames]
+
 /**
- * Checks the labels of the swarm's spec: defaults for services.
+ * Checks the labels of the swarm's spec: defaults for services, and how long the brake holds.
  * @throws {SwarmError} InvalidArgument for an unknown or malformed `skep.*` label.
  */
 export function checkSwarmLabels(labels: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(labels).sort()) {
-    if (!name.startsWith(prefix) || swarmLabelNames.includes(name)) continue
+    if (!name.startsWith(prefix) || knownSwarmLabels.includes(name)) continue
     throw new SwarmError(
       'InvalidArgument',
-      `unknown label ${name}; known labels of the swarm: ${swarmLabelNames.join(', ')}`,
+      `unknown label ${name}; known labels of the swarm: ${knownSwarmLabels.join(', ')}`,
     )
   }
   parsePlacementLabels(labels)
+  checkBrakeLabel(labels)
 }
 
 function checkNames(

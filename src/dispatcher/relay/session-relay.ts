@@ -115,7 +115,7 @@ export class SessionRelay {
   /** Ends all sessions. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    for (const agent of [...this.#agents]) this.#dismiss(agent, CloseCode.GoingAway, 'this manager stops')
+    for (const agent of this.#agents) this.#dismiss(agent, CloseCode.GoingAway, 'this manager stops')
     this.#link?.close(CloseCode.GoingAway, 'this manager stops')
     await this.#running
   }
@@ -126,7 +126,7 @@ export class SessionRelay {
   }
 
   #start(): void {
-    if (this.#running !== undefined || this.#stopping.signal.aborted || this.#agents.size === 0) return
+    if (this.#running !== undefined || this.#stopping.signal.aborted || !this.#isNeeded()) return
     // Nobody looked for a leader while there was nobody to relay for.
     this.#leaderlessMs = this.#env.monotonicMs()
     this.#running = this.#run().finally(() => {
@@ -134,11 +134,16 @@ export class SessionRelay {
     })
   }
 
-  /** Keeps a link to whoever leads, as long as there is anybody to relay for. */
+  /** There is anybody to relay for, or news of who is not there any more. */
+  #isNeeded(): boolean {
+    return this.#agents.size > 0 || this.recentlyLost().length > 0
+  }
+
+  /** Keeps a link to whoever leads. */
   async #run(): Promise<void> {
     const { signal } = this.#stopping
     let delayMs = firstRetryMs
-    while (!signal.aborted && this.#agents.size > 0) {
+    while (!signal.aborted && this.#isNeeded()) {
       if (this.#host.leads()) {
         this.#handOver()
         return
@@ -156,7 +161,7 @@ export class SessionRelay {
       } catch (error) {
         this.#env.log.debug({ err: errorText(error) }, 'no leader to relay sessions to')
         if (this.#isLeaderless()) {
-          for (const agent of [...this.#agents])
+          for (const agent of this.#agents)
             this.#dismiss(agent, CloseCode.NotLeader, 'the swarm has no leader')
         }
       }

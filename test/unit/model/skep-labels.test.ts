@@ -29,7 +29,13 @@ test('labels about placement: grammar and defaults of the swarm', () => {
     },
     {},
   )
-  checkSwarmLabels({ 'skep.placement.strategy': 'random', 'skep.rebalance': 'off', other: 'x' })
+  checkSwarmLabels({
+    'skep.placement.strategy': 'random',
+    'skep.rebalance': 'off',
+    'skep.brake.delay': '5m',
+    other: 'x',
+  })
+  assert.throws(() => checkSwarmLabels({ 'skep.brake.delay': 'soon' }), { code: 'InvalidArgument' })
   for (const value of ['', 'a b', 'a,', '=x', 'x=', 'not/a/name', 'prefer']) {
     if (value === 'prefer') checkSkepLabels({ 'skep.affinity': value }, {})
     else
@@ -40,6 +46,6 @@ test('labels about placement: grammar and defaults of the swarm', () => {
   })
   assert.throws(() => checkSwarmLabels({ 'skep.affinity': 'web' }), {
     message:
-      /^unknown label skep\.affinity; known labels of the swarm: skep\.placement\.strategy, skep\.rebalance$/,
+      /^unknown label skep\.affinity; known labels of the swarm: skep\.brake\.delay, skep\.placement\.strategy, skep\.rebalance$/,
   })
 })

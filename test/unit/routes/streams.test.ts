@@ -343,6 +343,38 @@ describe('events', () => {
     ])
   })
 
+  test('of nodes that vanish with many others: their tasks stay, and move later', async (t) => {
+    const tested = await eventApp(t)
+    const { store, env } = tested
+    const status = { state: 'ready', message: '', addr: '' } as const
+    const untilMs = Date.UTC(2030, 0, 1)
+    await store.update((tx) => {
+      tx.create('nodes', { id: 'n1', spec: { Name: 'one' }, role: 'worker', status })
+    })
+    await store.update((tx) => {
+      tx.update('nodes', 'n1', { status: { ...status, state: 'down', tasksHeldUntilMs: untilMs } })
+    })
+    await store.update((tx) => {
+      tx.update('nodes', 'n1', { status: { ...status, state: 'down' } })
+    })
+    const { body } = await ended(tested, `/events?since=1&until=${env.nowMs() / 1000}`)
+    const attributes = body
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => (JSON.parse(line) as ShownEvent).Actor.Attributes)
+    assert.deepEqual(attributes, [
+      { name: 'one' },
+      {
+        name: 'one',
+        'skep.brake': 'held',
+        'skep.brake.until': '2030-01-01T00:00:00Z',
+        'state.new': 'down',
+        'state.old': 'ready',
+      },
+      { name: 'one', 'skep.brake': 'released' },
+    ])
+  })
+
   test('a manager that comes later is heard, too', async (t) => {
     const env = systemEnv(silentLog)
     const { app, swarm, control } = testApp(env)
