@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { SwarmError } from '../model/errors.js'
 import { formatTime } from '../model/time.js'
-import { parseCertificates, type Certificate } from './certificate.js'
+import { isSignedBy, parseCertificates, type Certificate } from './certificate.js'
 import { parsePrivateKey, publicKeyDer } from './keys.js'
 
 /** What Go calls the signature algorithms that are not accepted. */
@@ -34,6 +34,12 @@ export function checkImportedRoot(
       throw invalid(`unsupported signature algorithm: ${refusedAlgorithms[dotted] ?? dotted}`)
     }
     checkDates(nowMs, certificate)
+    // Docker takes an intermediate, too. OpenSSL follows a chain to its end, which nodes would not know.
+    if (!isSignedBy(certificate, certificate.publicKey)) {
+      throw invalid(
+        'error while validating Root CA Certificate: x509: certificate signed by unknown authority',
+      )
+    }
   }
   const [certificate] = certificates
   checkKeyParameters(certificate.publicKey)

@@ -47,5 +47,12 @@ export {
 export { generateKey, parsePrivateKey, privateKeyPem, publicKeyDer } from './keys.js'
 export { normalizePem } from './pem.js'
 export { renewalDelayMs } from './renewal.js'
-export { clientTlsOptions, joinTlsOptions, nodeTlsOptions, peerIdentity, serverTlsOptions } from './tls.js'
+export {
+  clientTlsOptions,
+  joinTlsOptions,
+  lenientTlsOptions,
+  nodeTlsOptions,
+  peerIdentity,
+  serverTlsOptions,
+} from './tls.js'
 export { createUnlockKey, formatUnlockKey, parseUnlockKey } from './unlock-key.js'

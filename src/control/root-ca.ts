@@ -6,7 +6,6 @@ import {
   ExternalCa,
   normalizePem,
   parseCertificate,
-  type Signer,
 } from '../ca/index.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { RootCa } from '../model/objects.js'
@@ -16,6 +15,9 @@ import type { ControlContext } from './context.js'
 const yearMs = 365 * 24 * 60 * 60 * 1000
 /** What is left of a root that nodes shall move to. */
 const leastRootExpiryMs = yearMs
+
+/** Of X.509's KeyUsage. */
+const certSignFlag = 5
 
 /** A root that nodes shall move to. */
 interface NextRoot {
@@ -125,14 +127,14 @@ async function crossSigned(
   sent: CAConfig,
 ): Promise<string> {
   const current = normalizePem(rootCa.certPem)
-  if (rootCa.keyPem !== undefined) {
-    const signer = createSigner(rootCa.certPem, rootCa.keyPem)
-    return orFail(context, () => crossSign(signer, parseCertificate(next.certPem)))
+  const { certPem, keyPem } = rootCa
+  if (keyPem !== undefined) {
+    return orFail(context, () => crossSign(createSigner(certPem, keyPem), parseCertificate(next.certPem)))
   }
   if (next.keyPem === undefined) {
     throw invalid('rotating from one external CA to a different external CA is not supported')
   }
-  const nextSigner: Signer = createSigner(next.certPem, next.keyPem)
+  const nextSigner = createSigner(next.certPem, next.keyPem)
   const external = externalCa(context, externalCaUrls(sent, current, current), current)
   return orFail(context, async () => normalizePem((await external?.crossSign(nextSigner)) ?? ''))
 }
@@ -140,7 +142,8 @@ async function crossSigned(
 async function orFail({ env }: ControlContext, sign: () => string | Promise<string>): Promise<string> {
   try {
     const pem = await sign()
-    if (!parseCertificate(pem).isCa) throw new Error('certificate not a CA')
+    const { isCa, keyUsage } = parseCertificate(pem)
+    if (!isCa || keyUsage?.has(certSignFlag) === false) throw new Error('certificate not a CA')
     return pem
   } catch (error) {
     env.log.error(

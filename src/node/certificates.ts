@@ -16,7 +16,7 @@ import { sleep, type Env } from '../env/env.js'
 import { SwarmError, clusterError } from '../model/errors.js'
 import { IssuedCertificateSchema, type IssuedCertificate } from '../manager/ca-server.js'
 import type { HostPort } from './addresses.js'
-import { callNode, type CallAnswer } from './cluster-calls.js'
+import { callNode } from './cluster-calls.js'
 import type { SwarmDirectory } from './state-file.js'
 
 /** Names of the calls that are about certificates. */
@@ -55,10 +55,7 @@ export async function joinCluster(
   signal: AbortSignal,
 ): Promise<Joined> {
   const parsed = token === '' ? undefined : parseJoinToken(token)
-  const root = await insist(env, signal, () =>
-    callNode(env, address, rootCaCall, {}, { tls: { servername: CA_NAME, rejectUnauthorized: false } }),
-  )
-  const rootPem = readRoot(root.result)
+  const rootPem = await insist(env, signal, () => askForRoot(env, address))
   if (parsed !== undefined) checkRootDigest(parsed, rootPem)
   const key = generateKey()
   const request = { csrPem: createCsr(key), token, availability, ...(witness && { witness }) }
@@ -108,7 +105,13 @@ function unlockKeyOf(issued: IssuedCertificate): { unlockKey?: Buffer; kekVersio
   }
 }
 
-function readRoot(result: unknown): string {
+/**
+ * The root of the swarm as whoever answers at `address` says: nothing proves it.
+ * @throws {SwarmError} as `callNode`; Internal for a malformed answer.
+ */
+export async function askForRoot(env: Env, address: HostPort): Promise<string> {
+  const tls = { servername: CA_NAME, rejectUnauthorized: false }
+  const { result } = await callNode(env, address, rootCaCall, {}, { tls })
   const rootPem =
     typeof result === 'object' && result !== null && 'rootPem' in result ? result.rootPem : undefined
   if (typeof rootPem !== 'string')
@@ -117,7 +120,7 @@ function readRoot(result: unknown): string {
 }
 
 /** A manager that cannot be reached may be about to start; what it refuses, it refuses. */
-async function insist(env: Env, signal: AbortSignal, call: () => Promise<CallAnswer>): Promise<CallAnswer> {
+async function insist<T>(env: Env, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {

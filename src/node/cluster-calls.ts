@@ -1,5 +1,5 @@
 import { request as httpsRequest, type Agent } from 'node:https'
-import type { ConnectionOptions } from 'node:tls'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import Type from 'typebox'
 import Value from 'typebox/value'
 import type { NodeIdentity } from '../ca/index.js'
@@ -47,6 +47,8 @@ export interface CallOptions {
   readonly timeoutMs?: number
   /** Keeps connections for further calls. Default: each call has its own. */
   readonly agent?: Agent
+  /** Looks at the other end when the handshake is over; what it throws ends the call. */
+  readonly verify?: (socket: TLSSocket) => void
   /** Set where a manager passes on somebody's call. */
   readonly origin?: Pick<Caller, 'identity' | 'remoteAddress'>
 }
@@ -69,7 +71,7 @@ export function callNode(
   address: HostPort,
   name: string,
   args: unknown,
-  { tls, timeoutMs = defaultTimeoutMs, agent, origin }: CallOptions,
+  { tls, timeoutMs = defaultTimeoutMs, agent, verify, origin }: CallOptions,
 ): Promise<CallAnswer> {
   const body = Buffer.from(JSON.stringify(args ?? null))
   return new Promise((resolve, reject) => {
@@ -91,7 +93,14 @@ export function callNode(
     })
     let localAddress = ''
     request.on('socket', (socket) => {
-      socket.once('secureConnect', () => (localAddress = socket.localAddress ?? ''))
+      socket.once('secureConnect', () => {
+        localAddress = socket.localAddress ?? ''
+        try {
+          verify?.(socket as TLSSocket)
+        } catch (error) {
+          request.destroy(error as Error)
+        }
+      })
     })
     request.on('error', (error) => {
       cancelTimer()

@@ -23,6 +23,10 @@ export interface SocketRoute {
   /** Whose certificates open it. */
   readonly roles: readonly NodeRole[]
   readonly accept: SocketHandler
+  /** Also open to certificates whose time is over: raft elects a leader before anybody can get a new one. */
+  readonly takesExpired?: true
+  /** Tells removed nodes so in its own way. Elsewhere they are refused. */
+  readonly takesRemoved?: true
 }
 
 /** Answers one call. What it throws is told to the caller, with its code if it is a `SwarmError`. */
@@ -33,6 +37,8 @@ export interface ClusterRoutes {
   readonly sockets: ReadonlyMap<string, SocketRoute>
   /** By name. */
   readonly calls: ReadonlyMap<string, CallHandler>
+  /** Calls that may be made with a certificate whose time is over, too: for the next one. */
+  readonly expiredMayCall: ReadonlySet<string>
   /** Whether the node was removed from the swarm: its certificate counts no longer. */
   readonly isRemoved: (nodeId: string) => boolean
 }
@@ -56,6 +62,7 @@ export class ClusterServer {
   readonly #clusterId: string
   readonly #routes: ClusterRoutes
   readonly #server: Server
+  #rootPem: string
   readonly #webSockets = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -66,6 +73,7 @@ export class ClusterServer {
     this.#env = env
     this.#clusterId = clusterId
     this.#routes = routes
+    this.#rootPem = credentials.rootPem
     this.#server = createServer({
       ...serverTlsOptions(credentials),
       requestTimeout: requestTimeoutMs,
@@ -104,6 +112,7 @@ export class ClusterServer {
 
   /** Certificates that were renewed; connections that exist stay. */
   setCredentials(credentials: NodeCredentials): void {
+    this.#rootPem = credentials.rootPem
     this.#server.setSecureContext(serverTlsOptions(credentials))
   }
 
@@ -125,7 +134,7 @@ export class ClusterServer {
     }
     let identity: NodeIdentity
     try {
-      identity = this.#authorize(socket as TLSSocket, route.roles)
+      identity = this.#authorize(socket as TLSSocket, route)
     } catch (error) {
       refuse(socket, '403 Forbidden', errorText(error))
       return
@@ -136,8 +145,8 @@ export class ClusterServer {
   }
 
   /** @throws {SwarmError} PermissionDenied, Unauthenticated. */
-  #authorize(socket: TLSSocket, roles: readonly NodeRole[]): NodeIdentity {
-    const identity = peerIdentity(socket)
+  #authorize(socket: TLSSocket, { roles, takesExpired, takesRemoved }: SocketRoute): NodeIdentity {
+    const identity = this.#peer(socket, takesExpired === true)
     if (identity === undefined)
       throw new SwarmError('PermissionDenied', 'a certificate of this swarm is needed')
     if (identity.clusterId !== this.#clusterId) {
@@ -146,20 +155,31 @@ export class ClusterServer {
     if (!roles.includes(identity.role)) {
       throw new SwarmError('PermissionDenied', `a node that is a ${identity.role} may not do that`)
     }
+    if (takesRemoved !== true && this.#routes.isRemoved(identity.nodeId)) {
+      throw new SwarmError(
+        'PermissionDenied',
+        `Permission denied: node ${identity.nodeId} was removed from swarm`,
+      )
+    }
     return identity
+  }
+
+  #peer(socket: TLSSocket, takesExpired: boolean): NodeIdentity | undefined {
+    return takesExpired
+      ? peerIdentity(socket, { rootPem: this.#rootPem, nowMs: this.#env.nowMs() })
+      : peerIdentity(socket)
   }
 
   #call(request: IncomingMessage, response: ServerResponse): void {
     request.on('error', (error) => this.#env.log.debug({ err: error.message }, 'a cluster call broke'))
     const url = request.url ?? ''
-    const handler = url.startsWith(callPrefix)
-      ? this.#routes.calls.get(url.slice(callPrefix.length))
-      : undefined
+    const name = url.startsWith(callPrefix) ? url.slice(callPrefix.length) : ''
+    const handler = this.#routes.calls.get(name)
     if (handler === undefined || request.method !== 'POST') {
       response.writeHead(404).end()
       return
     }
-    this.#answer(handler, request).then(
+    this.#answer(name, handler, request).then(
       (result) => sendJson(response, 200, { result: result ?? null }),
       (error: unknown) => {
         if (!(error instanceof SwarmError)) {
@@ -170,8 +190,8 @@ export class ClusterServer {
     )
   }
 
-  async #answer(handler: CallHandler, request: IncomingMessage): Promise<unknown> {
-    const caller = this.#caller(request)
+  async #answer(name: string, handler: CallHandler, request: IncomingMessage): Promise<unknown> {
+    const caller = this.#caller(request, this.#routes.expiredMayCall.has(name))
     const args = await readJson(request, caller.sender === undefined ? maxAnonymousBodyBytes : maxBodyBytes)
     return handler(args, caller)
   }
@@ -180,8 +200,8 @@ export class ClusterServer {
    * Who calls: whom the certificate names, unless it is a manager that passes on another's call. Whoever has
    * no certificate of this swarm, or one that counts no longer, is nobody.
    */
-  #caller(request: IncomingMessage): Caller {
-    const peer = peerIdentity(request.socket as TLSSocket)
+  #caller(request: IncomingMessage, takesExpired: boolean): Caller {
+    const peer = this.#peer(request.socket as TLSSocket, takesExpired)
     const isMember = peer?.clusterId === this.#clusterId && !this.#routes.isRemoved(peer.nodeId)
     const sender = isMember ? peer : undefined
     const remoteAddress = request.socket.remoteAddress ?? ''

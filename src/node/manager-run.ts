@@ -113,7 +113,7 @@ export class ManagerRun {
     const transport = new PeerTransport(env, {
       id,
       context: () => ownContext(identity, state),
-      dial: dialMember(keys),
+      dial: dialMember(env, keys),
       nodeIdOf: (context) => decodeMemberContext(context)?.nodeId,
       onRemoved: host.onRemoved,
     })

@@ -7,6 +7,7 @@ import { PeerClose } from '../raft/transport/index.js'
 import { CloseCode, webSocketConnection } from '../wire/index.js'
 import type { HostPort } from './addresses.js'
 import { bind } from './bind.js'
+import { certificateCall } from './certificates.js'
 import { ClusterServer, type SocketRoute } from './cluster-server.js'
 import type { Founding } from './founding.js'
 import { LeaderCalls, relayPath } from './leader-calls.js'
@@ -75,6 +76,7 @@ export class ManagerSide {
         [logsPath, logsRoute(env, () => running.run)],
         [raftPath, raftRoute(() => running.run)],
       ]),
+      expiredMayCall: new Set([certificateCall]),
       calls: managerCalls(env, { keys, identity, leader, run: () => running.run }),
       isRemoved: (nodeId) => running.run?.manager.isRemoved(nodeId) ?? false,
     })
@@ -115,6 +117,7 @@ export class ManagerSide {
 function sessionRoute(run: () => ManagerRun | undefined): SocketRoute {
   return {
     roles: ['manager', 'worker', 'witness'],
+    takesRemoved: true,
     accept: (socket, peer, remoteAddress) => {
       const manager = run()?.manager
       if (manager === undefined) socket.close(CloseCode.NotLeader, startingText)
@@ -140,10 +143,9 @@ function managersOnly(
 ): SocketRoute {
   return {
     roles: ['manager'],
-    accept: (socket, { nodeId }) => {
+    accept: (socket) => {
       const manager = run()?.manager
       if (manager === undefined) socket.close(CloseCode.NotLeader, startingText)
-      else if (manager.isRemoved(nodeId)) socket.close(CloseCode.NodeRemoved, 'the node was removed')
       else accept(socket, manager)
     },
   }
@@ -152,6 +154,7 @@ function managersOnly(
 function raftRoute(run: () => ManagerRun | undefined): SocketRoute {
   return {
     roles: ['manager', 'witness'],
+    takesExpired: true,
     accept: (socket, { nodeId }) => {
       const transport = run()?.transport
       if (transport === undefined) socket.close(PeerClose.NotReady, startingText)

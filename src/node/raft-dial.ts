@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 import { WebSocket } from 'ws'
-import { nodeTlsOptions, peerIdentity, type KeyReadWriter } from '../ca/index.js'
+import { lenientTlsOptions, nodeTlsOptions, peerIdentity, type KeyReadWriter } from '../ca/index.js'
+import type { Env } from '../env/env.js'
 import { SwarmError } from '../model/errors.js'
 import { decodeMemberContext } from '../raft/index.js'
 import type { Dial } from '../raft/transport/index.js'
@@ -11,8 +12,11 @@ export const raftPath = '/raft'
 
 const handshakeTimeoutMs = 2000
 
-/** Connects to members where their contexts say, and takes only the node that they name. */
-export function dialMember(keys: KeyReadWriter): Dial {
+/**
+ * Connects to members where their contexts say, and takes only the node that they name. Certificates may have
+ * run out: without a leader there are no new ones, and without raft there is no leader.
+ */
+export function dialMember(env: Env, keys: KeyReadWriter): Dial {
   return (member) => {
     const context = decodeMemberContext(member.context)
     const address = parseHostPort(context?.addr ?? '', defaultClusterPort)
@@ -20,7 +24,7 @@ export function dialMember(keys: KeyReadWriter): Dial {
       return Promise.reject(new Error(`member ${member.id} has no usable address`))
     }
     const socket = new WebSocket(`wss://${formatHostPort(address)}${raftPath}`, {
-      ...nodeTlsOptions(keys.credentials, context.nodeId),
+      ...lenientTlsOptions(nodeTlsOptions(keys.credentials, context.nodeId)),
       perMessageDeflate: false,
       handshakeTimeout: handshakeTimeoutMs,
     })
@@ -28,7 +32,8 @@ export function dialMember(keys: KeyReadWriter): Dial {
       socket.on('error', reject)
       socket.once('upgrade', (response) => {
         try {
-          const identity = peerIdentity(response.socket as TLSSocket)
+          const lenient = { rootPem: keys.credentials.rootPem, nowMs: env.nowMs() }
+          const identity = peerIdentity(response.socket as TLSSocket, lenient)
           if (identity?.nodeId === context.nodeId && identity.role !== 'worker') return
           throw new SwarmError('Unauthenticated', `another node answers at ${context.addr}`)
         } catch (error) {

@@ -3,7 +3,9 @@ import {
   certificateIdentity,
   clientTlsOptions,
   issuerOf,
+  lenientTlsOptions,
   parseCertificates,
+  peerIdentity,
   tlsInfo,
   verifyChain,
   type KeyReadWriter,
@@ -13,13 +15,14 @@ import { sleep, type Env } from '../env/env.js'
 import { newId } from '../env/id.js'
 import type { Executor } from '../executor/interface.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
+import type { IssuedCertificate } from '../manager/ca-server.js'
 import type { Manager } from '../manager/manager.js'
 import { webSocketConnection, type Connection, type SessionMessage } from '../wire/index.js'
 import { formatHostPort, type HostPort } from './addresses.js'
 import { createBackup, type Backup } from './backup/backup.js'
 import { CertificateRenewer } from './certificate-renewer.js'
-import { certificateCall, certificateTimeoutMs, readIssued } from './certificates.js'
-import { callNode } from './cluster-calls.js'
+import { askForRoot, certificateCall, certificateTimeoutMs, readIssued } from './certificates.js'
+import { callNode, type CallOptions } from './cluster-calls.js'
 import type { Founding } from './founding.js'
 import { leaveRaftCall, reachabilityCall } from './manager-calls.js'
 import { ManagerSide } from './manager-side.js'
@@ -106,8 +109,7 @@ export class SwarmRun {
     })
     this.#renewer = new CertificateRenewer(env, {
       keys: this.#keys,
-      request: async (csrPem) =>
-        readIssued(await this.callManagers(certificateCall, { csrPem }, { timeoutMs: certificateTimeoutMs })),
+      request: (csrPem) => this.#requestCertificate(csrPem),
       onRenewed: () => this.#onRenewed(),
     })
   }
@@ -203,10 +205,9 @@ export class SwarmRun {
       const address = options.othersOnly === true ? this.#remotes.pick(this.nodeId) : this.#pick()
       if (address === undefined) break
       try {
-        const tls = clientTlsOptions(this.#keys.credentials)
         const { timeoutMs } = options
         const { result } = await callNode(this.#env, this.#reachable(address), name, args, {
-          tls,
+          ...this.#callOptions(name),
           ...(timeoutMs !== undefined && { timeoutMs }),
         })
         return result
@@ -218,6 +219,33 @@ export class SwarmRun {
       }
     }
     throw last ?? clusterError('Unavailable', 'no manager is known')
+  }
+
+  /** A leader asks itself, and needs no valid certificate for that. */
+  async #requestCertificate(csrPem: string): Promise<IssuedCertificate> {
+    const run = this.#managerSide?.run
+    if (run?.leads === true) {
+      return run.manager.caServer.issue({ csrPem }, certificateIdentity(this.#keys.certificate))
+    }
+    return readIssued(
+      await this.callManagers(certificateCall, { csrPem }, { timeoutMs: certificateTimeoutMs }),
+    )
+  }
+
+  /** Who asks for a certificate takes the answer of a manager that is waiting for one itself. */
+  #callOptions(name: string): Pick<CallOptions, 'tls' | 'verify'> {
+    const { credentials } = this.#keys
+    if (name !== certificateCall) return { tls: clientTlsOptions(credentials) }
+    const isKnown = (nodeId: string) => this.#remotes.managers.some((manager) => manager.nodeId === nodeId)
+    return {
+      tls: lenientTlsOptions(clientTlsOptions(credentials)),
+      verify: (socket) => {
+        if (socket.authorized) return
+        const lenient = { rootPem: credentials.rootPem, nowMs: this.#env.nowMs() }
+        const { nodeId = '', role } = peerIdentity(socket, lenient) ?? {}
+        if (role !== 'manager' || !isKnown(nodeId)) throw new Error('it is no manager that this node knows')
+      },
+    }
   }
 
   /** Ends the run; containers go on. */
@@ -286,9 +314,17 @@ export class SwarmRun {
     const address = this.#pick()
     if (address === undefined) throw new Error('no manager is known')
     const { credentials } = this.#keys
-    return webSocketConnection(
-      await dialSession(this.#remotes, credentials, address, this.#reachable(address)),
-    )
+    try {
+      return webSocketConnection(
+        await dialSession(this.#remotes, credentials, address, this.#reachable(address)),
+      )
+    } catch (error) {
+      // The root may have been replaced while this node was away.
+      if (foreignRootCodes.includes(codeOf(error))) {
+        this.#trust(await askForRoot(this.#env, this.#reachable(address)))
+      }
+      throw error
+    }
   }
 
   /** A manager asks itself first: it knows the leader, and lives and dies with this node. */
@@ -431,6 +467,19 @@ export class SwarmRun {
     this.#state = { ...this.#state, ...patch }
     this.#directory.writeState(this.#state)
   }
+}
+
+/** OpenSSL's words for a manager whose certificate comes from no root that this node knows. */
+const foreignRootCodes: readonly string[] = [
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_SIGNATURE_FAILURE',
+]
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** What the node shows of the root that it trusts, and of the one that signed its certificate. */

@@ -64,35 +64,8 @@ test('what a swarm cannot be', async () => {
     'InvalidArgument',
     'if a signing CA key is provided, the signing CA cert must also be provided',
   )
-  await assertRpcFails(
-    update({ CAConfig: { ForceRotate: 1 } }),
-    'Unimplemented',
-    'changing the root CA of a swarm is not implemented yet',
-  )
   await assertRpcFails(update({}, { version: 99 }), 'Unknown', 'update out of sequence')
   assert.deepEqual(cluster(), before)
-})
-
-test('a root without a key here must have an external CA', async () => {
-  const f = new Fixture()
-  const { version } = await f.addCluster({ rootCa: { certPem: 'root', lastForcedRotation: 0 } })
-  const update = (spec: SwarmSpec) =>
-    f.control.updateSwarm({
-      version,
-      spec,
-      rotateWorkerToken: false,
-      rotateManagerToken: false,
-      rotateManagerUnlockKey: false,
-    })
-  await assertRpcFails(
-    update({}),
-    'InvalidArgument',
-    'there must be at least one valid, reachable external CA corresponding to the current CA certificate',
-  )
-  await update({ CAConfig: { ExternalCAs: [{ Protocol: 'CFSSL', URL: 'https://x' }] } })
-  assert.deepEqual(f.get('clusters', 'clusterid').spec.CAConfig, {
-    ExternalCAs: [{ Protocol: 'cfssl', URL: 'https://x', CACert: '' }],
-  })
 })
 
 test('a signing key never gets into the spec', async () => {
