@@ -66,8 +66,9 @@ export function createApp(env: Env, backend: Backend, options: AppOptions = {}):
   useOwnCompilers(app)
   app.decorateRequest('apiVersion', maxApiVersion)
   app.decorateRequest('rawBody', undefined)
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     request.apiVersion = versions.get(request.raw) ?? maxApiVersion
+    done()
   })
   app.setErrorHandler((error, request, reply) => sendError(env, error, request, reply))
   app.setNotFoundHandler(pageNotFound)

@@ -135,6 +135,7 @@ export class RaftDriver {
    */
   readIndex(): Promise<void> {
     if (this.#stopped) return Promise.reject(new Error('this raft member is stopped'))
+    if (this.#isSoleLeader() && this.#appliedIndex === this.#core.log.committed) return Promise.resolve()
     const read = this.#reads.add()
     this.#wake()
     return read
@@ -425,6 +426,11 @@ export class RaftDriver {
     return (
       !this.#stopped && noopIndex !== undefined && this.#appliedIndex >= noopIndex && transferee === undefined
     )
+  }
+
+  /** Nobody else can have acknowledged anything. */
+  #isSoleLeader(): boolean {
+    return this.#isLeader() && this.#core.membership.members.length === 1
   }
 
   #updateLeadership(): void {

@@ -25,9 +25,13 @@ import { taskRoutes } from './tasks.js'
 export function dockerRoutes(app: FastifyInstance, context: RouteContext): void {
   const { daemon } = context.backend
 
-  app.addHook('onRequest', async (request, reply) => {
+  // What is thrown in a hook becomes the answer, as with a promise that is rejected.
+  app.addHook('onRequest', (request, reply, done) => {
     // `/services/`: to moby's router a part of a path has at least one character.
-    if (Object.values(request.params as Record<string, string>).includes('')) return reply.callNotFound()
+    if (Object.values(request.params as Record<string, string>).includes('')) {
+      reply.callNotFound()
+      return
+    }
     context.events.attach()
     const { raw } = reply
     raw.setHeader('Api-Version', maxApiVersion)
@@ -36,7 +40,7 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
     checkVersionRange(request.apiVersion)
     checkSince(request)
     raw.setHeader('Docker-Experimental', 'false')
-    return undefined
+    done()
   })
 
   // Bodies are read by the schemas of their routes, whatever their media type says.
@@ -44,11 +48,13 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
     readBody(payload, request.routeOptions.bodyLimit),
   )
-  app.addHook('preValidation', async (request) => {
-    if (request.routeOptions.schema?.body === undefined) return
-    const { body } = request
-    request.rawBody = Buffer.isBuffer(body) ? body : undefined
-    checkContentType(request.headers['content-type'] ?? '', (request.rawBody?.length ?? 0) > 0)
+  app.addHook('preValidation', (request, _reply, done) => {
+    if (request.routeOptions.schema?.body !== undefined) {
+      const { body } = request
+      request.rawBody = Buffer.isBuffer(body) ? body : undefined
+      checkContentType(request.headers['content-type'] ?? '', (request.rawBody?.length ?? 0) > 0)
+    }
+    done()
   })
   app.options('/*', { schema: { hide: true } }, (_request, reply) => reply.send())
 

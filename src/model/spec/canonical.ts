@@ -29,10 +29,21 @@ function write(schema: Node, value: unknown): unknown {
   return value ?? zeros[schema.type ?? '']
 }
 
-function writeStruct(members: Readonly<Record<string, Node>>, value: object): object {
+type Members = Readonly<Record<string, Node>>
+
+const listed = new WeakMap<Members, readonly (readonly [string, Node])[]>()
+
+/** A schema has forty members and a spec a few of them: listing them anew takes longer than all else. */
+function entriesOf(members: Members): readonly (readonly [string, Node])[] {
+  let entries = listed.get(members)
+  if (entries === undefined) listed.set(members, (entries = Object.entries(members)))
+  return entries
+}
+
+function writeStruct(members: Members, value: object): object {
   const given = value as Readonly<Record<string, unknown>>
   const out: Record<string, unknown> = {}
-  for (const [name, schema] of Object.entries(members)) {
+  for (const [name, schema] of entriesOf(members)) {
     const member = given[name] ?? undefined
     if (member === undefined && schema.presence !== 'always') continue
     const written = write(schema, member)

@@ -24,16 +24,17 @@ export class DecodeError extends Error {}
  */
 export function decode(schema: TSchema, value: JsonValue): object {
   const decoder = new Decoder()
-  const decoded = decoder.read(schema, value, { path: [] }, undefined)
+  const decoded = decoder.read(schema, value, undefined, undefined)
   if (decoder.firstError !== undefined) throw decoder.firstError
   return decoded ?? {}
 }
 
-/** Where the decoder is: for its error texts. */
+/** Where the decoder is: for its error texts. Undefined outside of any struct. */
 interface Place {
-  /** Name of the innermost struct; absent outside of any. */
-  readonly struct?: string
-  readonly path: readonly string[]
+  readonly parent: Place | undefined
+  /** Name of the innermost struct, if it has one. */
+  readonly struct: string | undefined
+  readonly member: string
 }
 
 class Decoder {
@@ -41,7 +42,7 @@ class Decoder {
   firstError: DecodeError | undefined
 
   /** Undefined where the value is null, or has the wrong type. `previous`: what the member had before. */
-  read(schema: SchemaNode, value: JsonValue, place: Place, previous: unknown): unknown {
+  read(schema: SchemaNode, value: JsonValue, place: Place | undefined, previous: unknown): unknown {
     if (value === null) return undefined
     if (schema.properties !== undefined) return this.#struct(schema, value, place, previous)
     switch (schema.type) {
@@ -62,24 +63,25 @@ class Decoder {
     }
   }
 
-  #struct(schema: SchemaNode, value: JsonValue, place: Place, previous: unknown): unknown {
+  #struct(schema: SchemaNode, value: JsonValue, place: Place | undefined, previous: unknown): unknown {
     if (!(value instanceof JsonObject)) return this.#mismatch(schema, value, place)
-    const found = new Map<string, unknown>(Object.entries(previous ?? {}))
+    const found: Record<string, unknown> = Object.assign(Object.create(null), previous)
     const members = membersOf(schema)
     for (const [givenName, memberValue] of value.members) {
-      const name = members.get(givenName) ?? members.get(givenName.toLowerCase())
+      const name = members.names.get(givenName) ?? members.names.get(givenName.toLowerCase())
       const member = name === undefined ? undefined : schema.properties?.[name]
       if (name === undefined || member === undefined) continue
-      const inner: Place = { path: [...place.path, name], ...(schema.title && { struct: schema.title }) }
-      const decoded = this.read(member, memberValue, inner, found.get(name))
-      if (decoded !== undefined) found.set(name, decoded)
-      else if (memberValue === null && isNullable(member)) found.delete(name)
+      const inner = { parent: place, struct: schema.title, member: name }
+      const decoded = this.read(member, memberValue, inner, found[name])
+      if (decoded !== undefined) found[name] = decoded
+      else if (memberValue === null && isNullable(member)) found[name] = undefined
     }
-    const ordered = Object.keys(schema.properties ?? {}).filter((name) => found.has(name))
-    return Object.fromEntries(ordered.map((name) => [name, found.get(name)]))
+    const ordered: Record<string, unknown> = {}
+    for (const name of members.inOrder) if (found[name] !== undefined) ordered[name] = found[name]
+    return ordered
   }
 
-  #map(schema: SchemaNode, value: JsonValue, place: Place, previous: unknown): unknown {
+  #map(schema: SchemaNode, value: JsonValue, place: Place | undefined, previous: unknown): unknown {
     if (!(value instanceof JsonObject)) return this.#mismatch(schema, value, place)
     const item = itemOf(schema)
     const entries = new Map<string, unknown>(Object.entries(previous ?? {}))
@@ -89,7 +91,7 @@ class Decoder {
     return Object.fromEntries(entries)
   }
 
-  #array(schema: SchemaNode, value: JsonValue, place: Place): unknown {
+  #array(schema: SchemaNode, value: JsonValue, place: Place | undefined): unknown {
     if (!Array.isArray(value)) return this.#mismatch(schema, value, place)
     const items = schema.items ?? {}
     return (value as readonly JsonValue[]).map(
@@ -97,7 +99,7 @@ class Decoder {
     )
   }
 
-  #number(schema: SchemaNode, value: JsonValue, place: Place): unknown {
+  #number(schema: SchemaNode, value: JsonValue, place: Place | undefined): unknown {
     if (!(value instanceof JsonNumber)) return this.#mismatch(schema, value, place)
     const number = Number(value.text)
     const fits =
@@ -114,28 +116,33 @@ class Decoder {
     return undefined
   }
 
-  #mismatch(schema: SchemaNode, value: JsonValue, place: Place, what = kindOf(value)): undefined {
+  #mismatch(schema: SchemaNode, value: JsonValue, place: Place | undefined, what = kindOf(value)): undefined {
     const target =
-      place.struct === undefined
+      place?.struct === undefined
         ? `Go value of type ${goType(schema)}`
-        : `Go struct field ${place.struct}.${place.path.join('.')} of type ${goType(schema)}`
+        : `Go struct field ${place.struct}.${pathOf(place)} of type ${goType(schema)}`
     this.firstError ??= new DecodeError(`json: cannot unmarshal ${what} into ${target}`)
     return undefined
   }
 }
 
-const memberNames = new WeakMap<SchemaNode, ReadonlyMap<string, string>>()
+interface Members {
+  /** By their names in every case: exact ones first. */
+  readonly names: ReadonlyMap<string, string>
+  readonly inOrder: readonly string[]
+}
 
-/** A struct's members by their names in every case: exact ones first. */
-function membersOf(schema: SchemaNode): ReadonlyMap<string, string> {
-  let members = memberNames.get(schema)
+const membersBySchema = new WeakMap<SchemaNode, Members>()
+
+function membersOf(schema: SchemaNode): Members {
+  let members = membersBySchema.get(schema)
   if (members === undefined) {
-    const names = Object.keys(schema.properties ?? {})
-    members = new Map([
-      ...names.map((name) => [name.toLowerCase(), name] as const),
-      ...names.map((name) => [name, name] as const),
+    const inOrder = Object.keys(schema.properties ?? {})
+    const names = new Map([
+      ...inOrder.map((name) => [name.toLowerCase(), name] as const),
+      ...inOrder.map((name) => [name, name] as const),
     ])
-    memberNames.set(schema, members)
+    membersBySchema.set(schema, (members = { names, inOrder }))
   }
   return members
 }
@@ -224,6 +231,10 @@ function goType(schema: SchemaNode): string {
     default:
       return 'interface {}'
   }
+}
+
+function pathOf({ parent, member }: Place): string {
+  return parent === undefined ? member : `${pathOf(parent)}.${member}`
 }
 
 function toPlain(value: JsonValue): unknown {

@@ -18,22 +18,34 @@ const drainFactor = 16
  * a client that is still sending does not read answers, and would see a broken connection instead of why.
  * @throws {BodyTooLargeError} @throws {SwarmError} InvalidArgument when the client hangs up in the middle.
  */
-export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const drainLimitBytes = drainFactor * limitBytes
   if (Number(request.headers['content-length'] ?? 0) > drainLimitBytes)
-    throw new BodyTooLargeError(limitBytes)
-  const chunks: Buffer[] = []
-  let size = 0
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    return Promise.reject(new BodyTooLargeError(limitBytes))
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const brokeOff = (cause?: Error) => {
+      reject(new SwarmError('InvalidArgument', 'the request broke off', { cause }))
+    }
+    const onClose = () => {
+      if (!request.complete) brokeOff()
+    }
+    const onData = (chunk: Buffer) => {
       size += chunk.length
       if (size <= limitBytes) chunks.push(chunk)
       else chunks.length = 0
-      if (size > drainLimitBytes) break
+      if (size <= drainLimitBytes) return
+      request.off('data', onData).pause()
+      reject(new BodyTooLargeError(limitBytes))
     }
-  } catch (error) {
-    throw new SwarmError('InvalidArgument', 'the request broke off', { cause: error })
-  }
-  if (size > limitBytes) throw new BodyTooLargeError(limitBytes)
-  return Buffer.concat(chunks)
+    request.on('data', onData)
+    request.once('error', brokeOff)
+    request.once('close', onClose)
+    request.once('end', () => {
+      const [first = Buffer.alloc(0)] = chunks
+      if (size > limitBytes) reject(new BodyTooLargeError(limitBytes))
+      else resolve(chunks.length > 1 ? Buffer.concat(chunks) : first)
+    })
+  })
 }

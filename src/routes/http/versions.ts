@@ -20,7 +20,7 @@ export function compareVersions(a: string, b: string): number {
 }
 
 export function isOlderThan(version: string, other: string): boolean {
-  return compareVersions(version, other) < 0
+  return version !== other && compareVersions(version, other) < 0
 }
 
 export function hasPlainTextErrors(version: string): boolean {
@@ -32,6 +32,7 @@ export function hasPlainTextErrors(version: string): boolean {
  * @throws {SwarmError} InvalidArgument. Texts: moby daemon/server/middleware/version.go.
  */
 export function checkVersionRange(version: string): void {
+  if (version === maxApiVersion) return
   if (isOlderThan(version, minApiVersion)) {
     throw new SwarmError(
       'InvalidArgument',

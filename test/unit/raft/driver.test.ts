@@ -256,14 +256,29 @@ test('readIndex without a leader is refused after an election timeout', async ()
   await refused
 })
 
-test('stop ends ticks and reads, and tells the listeners', async () => {
+test('a leader without other members answers reads in the same turn', async () => {
+  const { driver } = await start(new MemoryLog())
+  await turns()
+  let turned = false
+  setImmediate(() => (turned = true))
+  await driver.readIndex()
+  assert.equal(turned, false)
+})
+
+test('stop ends reads that wait for a leader', async () => {
+  const { driver } = await start(new MemoryLog(), { joins: true })
+  await turns()
+  const read = assert.rejects(driver.readIndex(), /was stopped/)
+  await driver.stop()
+  await read
+})
+
+test('stop ends ticks, and tells the listeners', async () => {
   const { driver, env } = await start(new MemoryLog())
   await turns()
   const seen: boolean[] = []
   driver.onLeadershipChange(({ isLeader }) => seen.push(isLeader))
-  const read = assert.rejects(driver.readIndex(), /was stopped/)
   await driver.stop()
-  await read
   assert.deepEqual(seen, [false])
   assert.equal(env.nextDueMs(), undefined)
 })
