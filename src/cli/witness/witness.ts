@@ -87,7 +87,7 @@ export class Witness {
     this.#transport = new PeerTransport(env, {
       id: memberId,
       context: () => encodeMemberContext({ nodeId, addr: this.#state.advertiseAddr }),
-      dial: dialMember(keys),
+      dial: dialMember(env, keys),
       nodeIdOf: (context) => decodeMemberContext(context)?.nodeId,
       onRemoved: () => this.#removed(),
     })
@@ -97,11 +97,13 @@ export class Witness {
           raftPath,
           {
             roles: ['manager'],
+            takesExpired: true,
             accept: (socket, peer) => this.#transport.accept(peerConnection(socket), peer.nodeId),
           },
         ],
       ]),
       calls: new Map([[probeCall, () => Promise.resolve({ nodeId })]]),
+      expiredMayCall: new Set(),
       // Who is no member any more is refused by the transport.
       isRemoved: () => false,
     })
