@@ -88,6 +88,11 @@ export class Skepd {
     await this.#end('SIGKILL')
   }
 
+  /** Ends it in order; the data root stays. Resolves with the exit code. */
+  async terminate(): Promise<number | null> {
+    return this.#end('SIGTERM')
+  }
+
   /** Ends it with SIGTERM, removes its files, and resolves with the exit code. Safe to call twice. */
   async stop(): Promise<number | null> {
     try {
