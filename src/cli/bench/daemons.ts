@@ -34,12 +34,15 @@ export async function startPrivateDaemons(): Promise<PrivateDaemons> {
     rmSync(folder, { recursive: true, force: true })
   }
   const start = async (name: string, socket: string, command: readonly string[]) => {
-    children.push(await startDaemon(name, command, new Target(name, `unix://${socket}`), targets))
+    const target = new Target(name, `unix://${socket}`)
+    targets.push(target)
+    await startProcess(target, command, children)
+    await initSwarm(target)
   }
   try {
     const skepdSocket = join(folder, 'skepd.sock')
     const skepdFlags = `--host unix://${skepdSocket} --data-root ${join(folder, 'skepd')} --engine simulated`
-    await start('skepd', skepdSocket, [process.execPath, skepdPath, ...skepdFlags.split(' ')])
+    await start('skepd', skepdSocket, skepdCommand(skepdFlags))
     const without = whyNoDockerd()
     const dockerdSocket = join(folder, 'dockerd.sock')
     if (without === undefined) await start('dockerd', dockerdSocket, dockerdCommand(folder, dockerdSocket))
@@ -71,31 +74,37 @@ function dockerdCommand(folder: string, socket: string): readonly string[] {
   ]
 }
 
-async function startDaemon(
-  name: string,
-  [command = '', ...args]: readonly string[],
+/** A skepd that is in no swarm. @throws {Error} with its last words when it does not come up. */
+export function startDaemon(target: Target, flags: string, children: ChildProcess[]): Promise<ChildProcess> {
+  return startProcess(target, skepdCommand(flags), children)
+}
+
+function skepdCommand(flags: string): readonly string[] {
+  return [process.execPath, skepdPath, ...flags.split(' ')]
+}
+
+async function startProcess(
   target: Target,
-  targets: Target[],
+  [command = '', ...args]: readonly string[],
+  children: ChildProcess[],
 ): Promise<ChildProcess> {
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  children.push(child)
   let words = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-2000)))
   const deadlineMs = performance.now() + startTimeoutMs
   for (;;) {
     try {
       await target.call('GET', '/_ping')
-      break
+      return child
     } catch (error) {
       if (child.exitCode !== null || performance.now() > deadlineMs) {
         child.kill('SIGKILL')
-        throw new Error(`${name} did not come up:\n${words}`, { cause: error })
+        throw new Error(`${target.name} did not come up:\n${words}`, { cause: error })
       }
       await delay(50)
     }
   }
-  await initSwarm(target)
-  targets.push(target)
-  return child
 }
 
 /** On any free port where the daemon can do that; dockerd's default port is free in its own namespace. */
