@@ -3,7 +3,8 @@ import type { Task, TaskStatus } from '../model/objects.js'
 
 /**
  * The status that `task` gets by a report of its node, or undefined when it brings nothing: states never
- * go back, and the same again is no news.
+ * go back, and the same again is no news. Why the cluster stopped the task stays its error, unless the node
+ * has one of its own.
  * Behaviour: moby/swarmkit manager/dispatcher/dispatcher.go, processUpdates.
  */
 export function reportedStatus(
@@ -13,11 +14,12 @@ export function reportedStatus(
 ): TaskStatus | undefined {
   if (reported.state < task.status.state) return undefined
   const { state, timestampMs, message, err, container, ports } = reported
+  const why = err === undefined || err === '' ? task.stopReason : err
   const status: TaskStatus = {
     state,
     timestampMs,
     message,
-    ...(err === undefined || err === '' ? {} : { err }),
+    ...(why === undefined ? {} : { err: why }),
     ...(container === undefined ? {} : { container }),
     ...(ports === undefined || ports.length === 0 ? {} : { ports }),
   }

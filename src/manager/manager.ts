@@ -9,7 +9,7 @@ import type { LogOptions, LogSelector, TaskLogMessage } from '../model/logs.js'
 import type { Cluster, Node } from '../model/objects.js'
 import { orchestratorLoops } from '../orchestrator/index.js'
 import { NoLeaderError, type RaftDriver } from '../raft/index.js'
-import { schedulerLoop } from '../scheduler/index.js'
+import { rebalancerLoop, schedulerLoop } from '../scheduler/index.js'
 import { LoopRunner } from '../store/loop.js'
 import type { CommitListener, Store, View } from '../store/store.js'
 import type { Connection } from '../wire/index.js'
@@ -233,7 +233,12 @@ export class Manager {
       this.#env.log.warn({ err: errorText(error) }, 'could not take up leadership')
       return
     }
-    this.#loops = new LoopRunner(this.#env, this.#store, [...orchestratorLoops, allocatorLoop, schedulerLoop])
+    this.#loops = new LoopRunner(this.#env, this.#store, [
+      ...orchestratorLoops,
+      allocatorLoop,
+      schedulerLoop,
+      rebalancerLoop,
+    ])
     this.#loops.start()
     this.dispatcher.start(this.#formerLeaderId)
     this.#roleManager = new RoleManager(this.#env, this.#store, this.members, this.#node.id)

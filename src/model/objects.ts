@@ -104,10 +104,10 @@ export interface Task extends Meta {
   readonly assignedGenericResources?: readonly GenericResource[]
   readonly registryAuth?: string
   /**
-   * The node that the rebalancer wants the slot on: a successor is to start there, and then this task is to
-   * stop. Never shown.
+   * The node that the rebalancer wants the slot on, and since when: a successor is to start there, and then
+   * this task is to stop. Never shown.
    */
-  readonly moveTo?: string
+  readonly moveTo?: { readonly nodeId: string; readonly sinceMs: number }
   /** Why the cluster told the task to stop, for users: no later report of its node hides it. */
   readonly stopReason?: string
 }

@@ -102,6 +102,11 @@ export class Marks {
         this.#ranMs.set(after.id, ranFor(before, after))
       }
       if (this.#concernsSlot(before, after, serviceId)) this.#markSlotOf(after)
+      // Its slot is moved when its service has room for that, or stays after all.
+      if (before.moveTo !== after.moveTo) {
+        if (after.moveTo === undefined) this.#markSlotOf(after)
+        else this.services.add(serviceId)
+      }
     }
   }
 

@@ -86,10 +86,18 @@ export function isStopping(task: Task, nodeOf: (id: string) => Node | undefined)
 }
 
 /**
- * Serves on a node that is being drained: it stays until its slot has its turn to be moved. Who does not
- * serve yet has nothing to stay for.
+ * Serves, and is to leave its node: it stays until its slot has its turn to be moved. Who does not serve yet
+ * has nothing to stay for.
  */
 export function isLeaving(task: Task, nodeOf: (id: string) => Node | undefined): boolean {
-  if (task.desiredState !== TaskState.Running || task.status.state !== TaskState.Running) return false
-  return task.nodeId !== undefined && isDraining(nodeOf(task.nodeId))
+  return isDrained(task, nodeOf) || (task.moveTo !== undefined && isServing(task))
+}
+
+/** Serves on a node that is being drained. */
+export function isDrained(task: Task, nodeOf: (id: string) => Node | undefined): boolean {
+  return isServing(task) && task.nodeId !== undefined && isDraining(nodeOf(task.nodeId))
+}
+
+function isServing(task: Task): boolean {
+  return task.desiredState === TaskState.Running && task.status.state === TaskState.Running
 }

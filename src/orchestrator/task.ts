@@ -12,6 +12,8 @@ export interface NewTaskOptions {
   readonly jobIteration?: number
   readonly restart?: TaskRestart
   readonly notBeforeMs?: number
+  /** A node that was chosen already. */
+  readonly nodeId?: string
 }
 
 export type NewTask = Omit<NewObject<Task>, 'createdAtMs' | 'updatedAtMs'>

@@ -1,3 +1,6 @@
 export { explainTask, type TaskExplanation } from './explain-task.js'
 export { Scheduler, schedulerLoop } from './scheduler.js'
 export { byteText, cpuText, type NodeVerdict } from './verdict.js'
+export { obstacleOf } from './rebalance/obstacle.js'
+export { MovePlanner, type Move } from './rebalance/plan.js'
+export { nodesAsTheyWillBe, rebalancerLoop } from './rebalance/rebalancer.js'

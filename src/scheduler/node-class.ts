@@ -75,7 +75,7 @@ export class NodeClass {
 
   /** Values of the labels to spread over; absent ones are empty. */
   pathOf(state: NodeState): readonly string[] {
-    return this.#wanted.spreadOver.map((descriptor) => labelValue(state.node, descriptor))
+    return branchPath(this.#wanted, state.node)
   }
 
   sync(): void {
@@ -144,6 +144,11 @@ export class NodeClasses {
 }
 
 const maxClasses = 64
+
+/** Values of the labels to spread over; absent ones are empty. */
+export function branchPath({ spreadOver }: Pick<Requirements, 'spreadOver'>, node: Node): readonly string[] {
+  return spreadOver.map((descriptor) => labelValue(node, descriptor))
+}
 
 function labelValue(node: Node, descriptor: string): string {
   const [owner = '', , ...name] = descriptor.split('.')

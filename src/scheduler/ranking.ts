@@ -121,7 +121,8 @@ function* freshNodes(leaf: Leaf, view: RankingView): Generator<NodeState> {
   }
 }
 
-function wishesMet(state: NodeState, wanted: Requirements): number {
+/** Wishes for company that a node meets, less those that it does not. */
+export function wishesMet(state: NodeState, wanted: Requirements): number {
   const { preferTogether, preferApart } = wanted
   const met = preferTogether.filter((company) => hasCompany(state, company, wanted)).length
   return met - preferApart.filter(({ services }) => state.hasAnyOf(services)).length

@@ -1,5 +1,4 @@
 import type { Node } from '../../model/objects.js'
-import { TaskState } from '../../model/task-state.js'
 import { sameValue } from '../equal.js'
 import type { Loop, LoopFactory } from '../../store/loop.js'
 import type { View } from '../../store/schema.js'
@@ -8,6 +7,7 @@ import type { Tx } from '../../store/transaction.js'
 import { mayChangeEligibility } from '../node.js'
 import { Work } from '../work.js'
 import { planEnforcement } from './plan.js'
+import { stopTask } from './stop.js'
 
 /**
  * Takes tasks from nodes that no longer meet their constraints or have less than they reserved.
@@ -72,14 +72,7 @@ function enforce(tx: Tx, nodeId: string): number {
   if (node === undefined) return 0
   const tasks = tx.tasks.by('node', nodeId)
   for (const id of planEnforcement(node, tasks, (serviceId) => tx.services.get(serviceId))) {
-    const task = tx.tasks.get(id)
-    if (task === undefined) continue
-    const status = {
-      ...task.status,
-      message: 'task rejected by constraint enforcer',
-      err: 'assigned node no longer meets constraints',
-    }
-    tx.update('tasks', id, { desiredState: TaskState.Shutdown, status })
+    stopTask(tx, id, 'constraint enforcer', 'assigned node no longer meets constraints')
   }
   return tasks.length
 }

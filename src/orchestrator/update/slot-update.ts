@@ -1,7 +1,7 @@
 import type { Node, Service, Task } from '../../model/objects.js'
 import { TaskState } from '../../model/task-state.js'
 import { movedRestart } from '../restart/policy.js'
-import { fillingTasks, isLeaving, isStopping } from '../slot.js'
+import { fillingTasks, isDrained, isLeaving, isStopping } from '../slot.js'
 import { isDead, isLive, isPaused, isUpdating, statusTimeMs, updateRules } from '../spec.js'
 import type { NewTaskOptions, Place } from '../task.js'
 import { isTaskDirty } from './dirty.js'
@@ -47,9 +47,9 @@ function leaves(place: Place, task: Task, { nodeOf }: SlotContext): boolean {
   return 'slot' in place && isLeaving(task, nodeOf)
 }
 
-/** The tasks of a slot that wait for a successor on another node. */
-export function leavingTasks({ place, tasks }: RolloutSlot, context: SlotContext): readonly Task[] {
-  return tasks.filter((task) => leaves(place, task, context))
+/** The tasks of a slot that wait for a successor on another node, since theirs is being drained. */
+export function leavingTasks({ place, tasks }: RolloutSlot, { nodeOf }: SlotContext): readonly Task[] {
+  return 'slot' in place ? tasks.filter((task) => isDrained(task, nodeOf)) : []
 }
 
 /**
@@ -116,17 +116,23 @@ export function planSlotUpdate(
   atOnce: boolean,
 ): SlotUpdate {
   const { service, nodeOf } = context
-  const order = atOnce ? 'stop-first' : updateRules(service).order
   const live = tasks.filter(isLive)
   const isGood = (task: Task) => !isDirty(task, context)
+  const moved = live.find((task) => isGood(task) && leaves(place, task, context))
+  // Nobody has to go who is only better off elsewhere.
+  const moveTo = moved === undefined || isDrained(moved, nodeOf) ? undefined : moved.moveTo
+  const usual = atOnce ? 'stop-first' : updateRules(service).order
+  const order = moveTo === undefined ? usual : 'start-first'
   const updated = live.find((task) => !isDead(task) && isGood(task) && !leaves(place, task, context))
   if (updated !== undefined) {
     // With start-first the old ones go once it runs.
     const others = order === 'stop-first' || isRunning(updated) ? live.filter((task) => task !== updated) : []
     return { place, shutdownTaskIds: others.map(({ id }) => id) }
   }
-  const moved = live.find((task) => isGood(task) && leaves(place, task, context))
-  const past = moved === undefined ? {} : movedRestart(service, moved)
+  const past = {
+    ...(moved !== undefined && movedRestart(service, moved)),
+    ...(moveTo !== undefined && { nodeId: moveTo.nodeId }),
+  }
   const serving = order === 'start-first' ? live.filter(isRunning) : []
   if (serving.length > 0) {
     // Whoever does not serve, such as the new task of an earlier update, has nothing to wait for.
