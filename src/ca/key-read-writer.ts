@@ -48,6 +48,7 @@ export class KeyReadWriter {
   #certificate: Certificate
   #rootPem: string
   #writing: Promise<unknown> = Promise.resolve()
+  readonly #lockListeners = new Set<() => void>()
 
   private constructor(
     folder: string,
@@ -172,8 +173,18 @@ export class KeyReadWriter {
       if (version <= this.#file.kekVersion || sameKey(unlockKey, this.#unlockKey)) return 'unchanged'
       const change = this.#unlockKey === undefined ? 'locked' : 'changed'
       await this.#writeKey({ ...this.#file, kekVersion: version }, unlockKey)
+      if (change === 'locked') for (const listener of this.#lockListeners) listener()
       return change
     })
+  }
+
+  /**
+   * Calls `listener` when the file, which was in clear, has been locked: whoever saw it before knows the keys
+   * in it. @returns what ends that.
+   */
+  onLocked(listener: () => void): () => void {
+    this.#lockListeners.add(listener)
+    return () => this.#lockListeners.delete(listener)
   }
 
   /** Makes a manager's first data key. @throws {Error} when there is one already. */

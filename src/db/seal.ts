@@ -20,20 +20,16 @@ export class SealError extends Error {
  * by side during a rotation. Random nonces allow 2^32 payloads per key before a rotation is due.
  */
 export class Sealer {
-  readonly #keys: ReadonlyMap<number, Uint8Array>
-  readonly #currentKeyId: number
+  readonly #keys = new Map<number, Uint8Array>()
+  #currentKeyId: number
 
   /**
    * @param keys 32-byte keys by id (0 to 255). @param currentKeyId the one that seals.
    * @throws {RangeError} on a wrong key length or id.
    */
   constructor(keys: ReadonlyMap<number, Uint8Array>, currentKeyId: number) {
-    for (const [id, key] of keys) {
-      if (!Number.isInteger(id) || id < 0 || id > 255) throw new RangeError('key id must be 0 to 255')
-      if (key.byteLength !== KEY_BYTES) throw new RangeError('a data key has 32 bytes')
-    }
+    for (const [id, key] of keys) this.#add(id, key)
     if (!keys.has(currentKeyId)) throw new RangeError('the current data key is missing')
-    this.#keys = new Map(keys)
     this.#currentKeyId = currentKeyId
   }
 
@@ -45,6 +41,17 @@ export class Sealer {
   /** The id of the key that seals now; rows with another one are waiting for rotation. */
   get currentKeyId(): number {
     return this.#currentKeyId
+  }
+
+  /** From now on `key` seals. What former keys sealed still opens. @throws {RangeError} as the constructor. */
+  rotateTo(keyId: number, key: Uint8Array): void {
+    this.#add(keyId, key)
+    this.#currentKeyId = keyId
+  }
+
+  /** Nothing is sealed with the former keys any more. */
+  forgetFormer(): void {
+    for (const id of this.#keys.keys()) if (id !== this.#currentKeyId) this.#keys.delete(id)
   }
 
   /**
@@ -84,6 +91,12 @@ export class Sealer {
       })
     }
     return plain
+  }
+
+  #add(id: number, key: Uint8Array): void {
+    if (!Number.isInteger(id) || id < 0 || id > 255) throw new RangeError('key id must be 0 to 255')
+    if (key.byteLength !== KEY_BYTES) throw new RangeError('a data key has 32 bytes')
+    this.#keys.set(id, key)
   }
 
   #key(keyId: number): Uint8Array {

@@ -38,7 +38,7 @@ export interface ClusterRoutes {
   /** By name. */
   readonly calls: ReadonlyMap<string, CallHandler>
   /** Calls that may be made with a certificate whose time is over, too: for the next one. */
-  readonly expiredMayCall: ReadonlySet<string>
+  readonly expiredMayCall?: ReadonlySet<string>
   /** Whether the node was removed from the swarm: its certificate counts no longer. */
   readonly isRemoved: (nodeId: string) => boolean
 }
@@ -191,7 +191,7 @@ export class ClusterServer {
   }
 
   async #answer(name: string, handler: CallHandler, request: IncomingMessage): Promise<unknown> {
-    const caller = this.#caller(request, this.#routes.expiredMayCall.has(name))
+    const caller = this.#caller(request, this.#routes.expiredMayCall?.has(name) === true)
     const args = await readJson(request, caller.sender === undefined ? maxAnonymousBodyBytes : maxBodyBytes)
     return handler(args, caller)
   }

@@ -1,5 +1,5 @@
 import type { KeyReadWriter, NodeIdentity } from '../ca/index.js'
-import { copyDatabase, DatabaseThread, Sealer } from '../db/index.js'
+import { copyDatabase, DatabaseThread, type Sealer } from '../db/index.js'
 import type { Env } from '../env/env.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { Cluster } from '../model/objects.js'
@@ -17,6 +17,7 @@ import {
 import { PeerTransport } from '../raft/transport/index.js'
 import { ObjectPersistence, encodeSnapshot, loadObjects, objectSchema } from '../store/persistence.js'
 import { Store } from '../store/store.js'
+import { DataKeyRotation, dataSealer } from './data-key-rotation.js'
 import type { Founding } from './founding.js'
 import { dialMember } from './raft-dial.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
@@ -32,6 +33,7 @@ export class ManagerRun {
   readonly #db: DatabaseThread
   readonly #raft: RaftDriver
   readonly #persistence: ObjectPersistence
+  readonly #keyRotation: DataKeyRotation
 
   private constructor(
     env: Env,
@@ -40,12 +42,14 @@ export class ManagerRun {
     raft: RaftDriver,
     persistence: ObjectPersistence,
     transport: PeerTransport,
+    keyRotation: DataKeyRotation,
   ) {
     this.#env = env
     this.manager = manager
     this.#db = db
     this.#raft = raft
     this.#persistence = persistence
+    this.#keyRotation = keyRotation
     this.transport = transport
   }
 
@@ -80,7 +84,7 @@ export class ManagerRun {
     const { dataKey } = start.keys
     if (dataKey === undefined)
       throw new SwarmError('Internal', 'the key file of this manager holds no data key')
-    const sealer = Sealer.of(dataKey.key, dataKey.id)
+    const sealer = dataSealer(dataKey, start.keys.pendingDataKey)
     const db = await DatabaseThread.open(directory.managerDatabase, {
       schema: [...raftLogSchema, ...objectSchema],
       log: env.log,
@@ -148,11 +152,12 @@ export class ManagerRun {
       leader: host.leader,
       credentials: () => keys.credentials,
     })
+    const keyRotation = new DataKeyRotation(env, keys, sealer, [storage, persistence])
     followUnlockKey(env, store, keys)
     transport.attach(raft)
     raft.onLeadershipChange(({ isLeader }) => manager.onLeadership(isLeader))
     if (raft.leadership.isLeader) manager.onLeadership(true)
-    return new ManagerRun(env, manager, db, raft, persistence, transport)
+    return new ManagerRun(env, manager, db, raft, persistence, transport, keyRotation)
   }
 
   /** Copies the database as of one moment after the call: all that is applied here by now, at least. */
@@ -169,6 +174,7 @@ export class ManagerRun {
         this.#env.log.warn({ err: errorText(error) }, 'nobody took over the leadership')
       })
     }
+    await this.#keyRotation.stop()
     await this.manager.stop()
     await this.#raft.stop()
     this.transport.stop()

@@ -112,6 +112,10 @@ export class SwarmRun {
       request: (csrPem) => this.#requestCertificate(csrPem),
       onRenewed: () => this.#onRenewed(),
     })
+    // The key that stood there in clear is not to be relied on any more.
+    this.#keys.onLocked(() => {
+      if (this.#managerSide !== undefined) this.#renewer.renewNow()
+    })
   }
 
   /**

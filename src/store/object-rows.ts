@@ -3,6 +3,7 @@ import {
   numberColumn,
   textColumn,
   type DatabaseThread,
+  type SealedColumn,
   type Sealer,
   type SqlOp,
   type SqlRow,
@@ -235,6 +236,14 @@ export async function deleteStrayRows(db: ObjectDatabase, { flush, base }: RowSt
       after = upTo
     }
   }
+}
+
+/** For `reseal`. */
+export const sealedObjects: SealedColumn = {
+  table: 'stored_objects',
+  column: 'data',
+  key: ['kind', 'id', 'flush'],
+  context: (row) => rowContext(textColumn(row, 'kind') as RowKind, textColumn(row, 'id')),
 }
 
 /** Binds a sealed row to its place. */

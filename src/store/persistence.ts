@@ -1,4 +1,4 @@
-import type { Sealer, SqlOp } from '../db/index.js'
+import { reseal, type Sealer, type SqlOp } from '../db/index.js'
 import type { Env } from '../env/env.js'
 import { errorText } from '../model/errors.js'
 import type { TableName } from '../model/objects.js'
@@ -9,6 +9,7 @@ import {
   putRows,
   putRowState,
   readRowState,
+  sealedObjects,
   type ObjectDatabase,
   type RowState,
 } from './object-rows.js'
@@ -150,6 +151,19 @@ export class ObjectPersistence {
     } catch (error) {
       release()
       throw error
+    }
+  }
+
+  /**
+   * Seals what an earlier data key has sealed with the present one, while nothing else is written. May be
+   * broken off and repeated.
+   */
+  async reseal(signal: AbortSignal): Promise<void> {
+    const release = await this.#acquire()
+    try {
+      await reseal(this.#db, this.#sealer, sealedObjects, signal)
+    } finally {
+      release()
     }
   }
 

@@ -1,8 +1,10 @@
 import {
   blobColumn,
   numberColumn,
+  reseal,
   textColumn,
   type DatabaseThread,
+  type SealedColumn,
   type Sealer,
   type SqlOp,
   type SqlRow,
@@ -130,6 +132,11 @@ export class SqliteLog implements LogStorage {
     }
   }
 
+  /** Seals what an earlier data key has sealed with the present one. May be broken off and repeated. */
+  async reseal(signal: AbortSignal): Promise<void> {
+    for (const sealed of sealedColumns) await reseal(this.#db, this.#sealer, sealed, signal)
+  }
+
   async #loadHardState(): Promise<HardState> {
     const [row] = await this.#db.read('SELECT * FROM raft_hard_state WHERE id = 1')
     if (row === undefined) return emptyLogState.hardState
@@ -164,6 +171,26 @@ export class SqliteLog implements LogStorage {
     return { index, term, kind, data: this.#sealer.open(blobColumn(row, 'data'), entryContext(index, term)) }
   }
 }
+
+const sealedColumns: readonly SealedColumn[] = [
+  {
+    table: 'raft_entries',
+    column: 'data',
+    key: ['entry_index'],
+    context: (row) => entryContext(numberColumn(row, 'entry_index'), numberColumn(row, 'term')),
+  },
+  {
+    table: 'raft_snapshots',
+    column: 'membership',
+    key: ['slot'],
+    context: (row) =>
+      snapshotContext(
+        textColumn(row, 'slot'),
+        numberColumn(row, 'snapshot_index'),
+        numberColumn(row, 'term'),
+      ),
+  },
+]
 
 function entryContext(index: number, term: number): string {
   return `raft entry ${index} ${term}`
