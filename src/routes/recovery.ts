@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { SwarmError } from '../model/errors.js'
 import type { Spec } from '../model/spec/schema.js'
 import type { Plain, RouteContext } from './context.js'
 import { sendJson } from './http/answer.js'
@@ -36,11 +37,14 @@ export function recoveryRoutes(app: FastifyInstance, { backend: { swarm }, event
   // A scope of its own, in which a body is not read into memory.
   app.register(async (scope) => {
     scope.addContentTypeParser(archiveType, (_request, payload: IncomingMessage, done) => done(null, payload))
-    scope.post<Plain & { Body: IncomingMessage }>(
+    scope.post<Plain & { Body: IncomingMessage | Buffer | undefined }>(
       '/skep/v1/restore',
       { schema: operations.restore },
       async ({ body, query }, reply) => {
         const { listenAddr = '', advertiseAddr = '' } = query
+        if (body === undefined || Buffer.isBuffer(body)) {
+          throw new SwarmError('InvalidArgument', `the body must be the backup, as ${archiveType}`)
+        }
         const pieces = body.iterator({ destroyOnReturn: false })
         try {
           const archive = { [Symbol.asyncIterator]: () => pieces }
