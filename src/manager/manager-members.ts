@@ -50,9 +50,16 @@ export class ManagerMembers implements RaftMembers {
   /** What the leader last said of the others, where this manager does not lead. */
   #told: ReadonlyMap<string, Reachability> = new Map()
 
+  #onJoined: () => void = () => undefined
+
   constructor(raft: MemberLog, store: Store) {
     this.#raft = raft
     this.#store = store
+  }
+
+  /** Calls `listener`, the only one, whenever a member was taken in here: it waits for its vote. */
+  onJoined(listener: () => void): void {
+    this.#onJoined = listener
   }
 
   list(): readonly ManagerMember[] {
@@ -143,6 +150,7 @@ export class ManagerMembers implements RaftMembers {
           ? this.#raft.addWitness(args.memberId, context)
           : this.#raft.addMember(args.memberId, context, 'learner')
       await this.#changing(added)
+      this.#onJoined()
     }
     // Nobody is to ask a witness for anything.
     if (node.witness !== true) await this.#noteAddress(node, addr)

@@ -32,6 +32,7 @@ export class RoleManager {
     this.#unwatch = store.watch(({ changes }) => {
       if (changes.some(({ table }) => table === 'nodes')) this.kick()
     })
+    members.onJoined(() => this.kick())
     this.kick()
   }
 
