@@ -9,6 +9,7 @@ import type { Plain, RouteContext, WithId } from './context.js'
 import { encodeTask } from './convert/task.js'
 import { sendList, sendObject } from './http/answer.js'
 import { Filters } from './http/filters.js'
+import { WholeLists } from './http/whole-list.js'
 import { taskStates } from './schema/objects.js'
 import { taskOperations as operations } from './schema/tasks.js'
 import { streamLogs } from './services/logs.js'
@@ -18,10 +19,16 @@ const filterKeys = ['_up-to-date', 'desired-state', 'id', 'label', 'name', 'node
 /** Behaviour: moby daemon/cluster/tasks.go; moby/swarmkit manager/controlapi/task.go. */
 export function taskRoutes(app: FastifyInstance, context: RouteContext): void {
   const { swarm } = context.backend
+  const wholeLists = new WholeLists()
 
   app.get<Plain>('/tasks', { schema: operations.list }, async (request, reply) => {
     const { view } = await swarm.manager()
     const filters = Filters.parse(request.query, filterKeys)
+    if (filters.isEmpty) {
+      // A task's JSON repeats its networks.
+      const sources = [view.tasks.list(), view.networks.list()] as const
+      return wholeLists.send(reply, sources, () => selectTasks(view, filters), encoder(view))
+    }
     return sendList(reply, selectTasks(view, filters), encoder(view))
   })
 

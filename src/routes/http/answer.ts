@@ -29,6 +29,7 @@ export function sendNothing(reply: FastifyReply, status = 200): FastifyReply {
 const open = Buffer.from('[')
 const comma = Buffer.from(',')
 const close = Buffer.from(']\n')
+const emptyList = Buffer.from('[]\n')
 const newline = Buffer.from('\n')
 
 /**
@@ -47,13 +48,34 @@ export function sendList<T>(
   return reply.code(200).send(Readable.from(slices(objects, encode), { objectMode: false }))
 }
 
+/** A list as one piece, for answers that are given more than once. Long ones are put together in slices, too. */
+export async function assembleList<T>(objects: readonly T[], encode: (object: T) => Buffer): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  for await (const part of slices(objects, encode)) {
+    parts.push(part)
+    bytes += part.length
+  }
+  const list = Buffer.allocUnsafeSlow(bytes)
+  let at = 0
+  for (const part of parts) {
+    at += part.copy(list, at)
+    if (parts.length > 1) await nextTurn()
+  }
+  return list
+}
+
 async function* slices<T>(objects: readonly T[], encode: (object: T) => Buffer): AsyncGenerator<Buffer> {
   for (let start = 0; start < objects.length; start += sliceLength) {
     const end = Math.min(start + sliceLength, objects.length)
     yield Buffer.concat([start === 0 ? open : comma, ...slice(objects, start, end, encode)])
-    await new Promise((resolve) => setImmediate(resolve))
+    if (end < objects.length) await nextTurn()
   }
-  yield close
+  yield objects.length === 0 ? emptyList : close
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function slice<T>(

@@ -27,6 +27,11 @@ export class Filters {
     return new Filters(values)
   }
 
+  /** Whether all objects are asked for. */
+  get isEmpty(): boolean {
+    return this.#values.size === 0
+  }
+
   /** The values of a key; empty where it is not given. */
   get(key: string): readonly string[] {
     return this.#values.get(key) ?? []

@@ -7,11 +7,13 @@ import type { Plain } from '../context.js'
 import { encodeService, encodeServiceWithStatus, type ServiceStatus } from '../convert/service.js'
 import { sendList } from '../http/answer.js'
 import { Filters } from '../http/filters.js'
+import { WholeLists } from '../http/whole-list.js'
 import { strictBoolean } from '../http/query.js'
 import { isOlderThan } from '../http/versions.js'
 
 const filterKeys = ['id', 'label', 'mode', 'name', 'runtime']
 const statusSince = '1.41'
+const wholeLists = new WholeLists()
 
 /** `GET /services`. Behaviour: moby daemon/cluster/services.go, GetServices. */
 export async function listServices(
@@ -22,7 +24,10 @@ export async function listServices(
   const filters = Filters.parse(query, filterKeys)
   const withStatus = !isOlderThan(apiVersion, statusSince) && strictBoolean(query, 'status')
   const { view } = await swarm.manager()
-  const services = selectServices(view.services.list(), filters)
+  const all = view.services.list()
+  if (!withStatus && filters.isEmpty)
+    return wholeLists.send(reply, [all], () => selectServices(all, filters), encodeService)
+  const services = selectServices(all, filters)
   if (!withStatus) return sendList(reply, services, encodeService)
   return sendList(reply, services, (service) =>
     encodeWithStatus(service, view.tasks.by('service', service.id)),
