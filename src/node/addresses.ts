@@ -37,6 +37,7 @@ export interface ResolvedAddresses {
 }
 
 /**
+ * @param names DNS names that the user may have meant, with an address of each. Docker knows none.
  * @throws {SwarmError} InvalidArgument with Docker's text.
  */
 export function resolveAddresses(
@@ -47,13 +48,26 @@ export function resolveAddresses(
     readonly defaultAdvertiseAddr: string | undefined
   },
   interfaces: readonly NetworkInterface[],
+  names: HostNames = new Map(),
 ): ResolvedAddresses {
   const listen = resolveListen(wanted.listenAddr, interfaces)
-  const advertise = resolveAdvertise(wanted.advertiseAddr, wanted.defaultAdvertiseAddr, listen, interfaces)
-  const local = localAddress(listen, advertise, interfaces)
+  const wantedHost = wanted.advertiseAddr === '' ? (wanted.defaultAdvertiseAddr ?? '') : wanted.advertiseAddr
+  const advertise = resolveAdvertise(wantedHost, listen, interfaces, names)
+  const advertisedIp = names.get(advertise.host) ?? advertise.host
+  const local = localAddress(listen, advertisedIp, interfaces)
   const dataPath =
-    wanted.dataPathAddr === '' ? advertise.host : resolveDataPath(wanted.dataPathAddr, interfaces)
+    wanted.dataPathAddr === '' ? advertisedIp : resolveDataPath(wanted.dataPathAddr, interfaces)
   return { listen, advertise, dataPath, local }
+}
+
+/** An address of each name. */
+export type HostNames = ReadonlyMap<string, string>
+
+/** The host of an address, where that may be a DNS name. */
+export function nameIn(text: string, interfaces: readonly NetworkInterface[]): string | undefined {
+  const host = parseHostPort(text, defaultClusterPort)?.host ?? ''
+  const isOther = host === '' || isIP(host) !== 0 || interfaces.some(({ name }) => name === host)
+  return isOther ? undefined : host
 }
 
 export function formatHostPort({ host, port }: HostPort): string {
@@ -78,17 +92,17 @@ function resolveListen(text: string, interfaces: readonly NetworkInterface[]): H
 }
 
 function resolveAdvertise(
-  text: string,
-  defaultAddr: string | undefined,
+  wanted: string,
   listen: HostPort,
   interfaces: readonly NetworkInterface[],
+  names: HostNames,
 ): HostPort {
-  const wanted = text === '' ? (defaultAddr ?? '') : text
   if (wanted !== '') {
     const parsed = parseHostPort(wanted, listen.port)
     if (parsed === undefined || parsed.host === '') throw invalid(advertiseHint)
     const host = interfaceAddress(parsed.host, interfaces) ?? parsed.host
-    if (isIP(host) === 0 || isWildcard(host)) throw invalid(advertiseHint)
+    const isAddress = isIP(host) !== 0 && !isWildcard(host)
+    if (!isAddress && !names.has(host)) throw invalid(advertiseHint)
     return { host, port: parsed.port }
   }
   return { host: isWildcard(listen.host) ? detectAddress(interfaces) : listen.host, port: listen.port }
@@ -102,17 +116,67 @@ function resolveDataPath(text: string, interfaces: readonly NetworkInterface[]):
 
 function localAddress(
   listen: HostPort,
-  advertise: HostPort,
+  advertisedIp: string,
   interfaces: readonly NetworkInterface[],
 ): string {
   if (!isWildcard(listen.host)) return listen.host
-  if (interfaces.some(({ addresses }) => addresses.includes(advertise.host))) return advertise.host
+  if (interfaces.some(({ addresses }) => addresses.includes(advertisedIp))) return advertisedIp
   try {
     return detectAddress(interfaces)
   } catch {
     throw invalid(
       "must specify a listening address because the address to advertise is not recognized as a system address, and a system's IP address to use could not be uniquely identified",
     )
+  }
+}
+
+/**
+ * The addresses of a node that starts again. Its machine may have others than before: then what the machine found
+ * out by itself, or an interface stood for, is found anew, and the others are told.
+ * @param advertiseFrom what the user said to announce when the node came into the swarm.
+ */
+export function presentAddresses<
+  S extends {
+    readonly listenAddr: string
+    readonly advertiseAddr: string
+    readonly dataPathAddr: string
+    readonly localAddr: string
+    readonly advertiseFrom?: string
+  },
+>(state: S, interfaces: readonly NetworkInterface[], defaultAdvertiseAddr: string | undefined): S {
+  const advertised = parseHostPort(state.advertiseAddr, defaultClusterPort)
+  const listen = parseHostPort(state.listenAddr, defaultClusterPort)
+  if (advertised === undefined || listen === undefined) return state
+  const host = presentHost(advertised.host, state.advertiseFrom, interfaces, defaultAdvertiseAddr)
+  if (host === advertised.host) return state
+  const moved = (address: string) => (address === advertised.host ? host : address)
+  return {
+    ...state,
+    advertiseAddr: formatHostPort({ ...advertised, host }),
+    listenAddr: formatHostPort({ ...listen, host: moved(listen.host) }),
+    dataPathAddr: moved(state.dataPathAddr),
+    localAddr: moved(state.localAddr),
+  }
+}
+
+function presentHost(
+  known: string,
+  from: string | undefined,
+  interfaces: readonly NetworkInterface[],
+  defaultAdvertiseAddr: string | undefined,
+): string {
+  const isHere = interfaces.some(({ addresses }) => addresses.includes(known))
+  // A user's own address may be one that only the others can see.
+  const text = defaultAdvertiseAddr ?? (isHere ? undefined : from)
+  const wanted = text === undefined ? undefined : parseHostPort(text, defaultClusterPort)?.host
+  try {
+    if (text === '') return isIP(known) === 0 || isWildcard(known) ? known : detectAddress(interfaces)
+    if (wanted === undefined || wanted === '') return known
+    const host = interfaceAddress(wanted, interfaces) ?? wanted
+    return isIP(host) === 0 || isWildcard(host) ? known : host
+  } catch (error) {
+    if (error instanceof SwarmError) return known
+    throw error
   }
 }
 

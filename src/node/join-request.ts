@@ -5,6 +5,7 @@ import {
   formatHostPort,
   parseHostPort,
   resolveAddresses,
+  type HostNames,
   type HostPort,
   type NetworkInterface,
 } from './addresses.js'
@@ -27,13 +28,14 @@ export function planJoin(
   request: SwarmJoinRequest,
   defaultAdvertiseAddr: string | undefined,
   interfaces: readonly NetworkInterface[],
+  names: HostNames = new Map(),
 ): JoinPlan {
   const listenAddr = request.ListenAddr ?? ''
   if (listenAddr === '') throw badRequest('invalid ListenAddr "": invalid empty address')
   const remoteAddr = request.RemoteAddrs?.[0]
   if (remoteAddr === undefined) throw badRequest('at least 1 RemoteAddr is required to join')
   const address = remoteAddress(remoteAddr)
-  const state = joinState(request, listenAddr, defaultAdvertiseAddr, interfaces)
+  const state = joinState(request, listenAddr, defaultAdvertiseAddr, interfaces, names)
   return {
     address,
     token: request.JoinToken ?? '',
@@ -57,8 +59,10 @@ function joinState(
   listenAddr: string,
   defaultAdvertiseAddr: string | undefined,
   interfaces: readonly NetworkInterface[],
+  names: HostNames,
 ): NodeState {
   const dataPathAddr = request.DataPathAddr ?? ''
+  const advertiseFrom = request.AdvertiseAddr ?? ''
   // Without a wish of its own this never looks at more than the address to listen on and the data path.
   const sure = resolveAddresses(
     { listenAddr, advertiseAddr: '127.0.0.1', dataPathAddr, defaultAdvertiseAddr: undefined },
@@ -69,9 +73,10 @@ function joinState(
     const { advertise, dataPath, local } = resolveAddresses(
       { listenAddr, advertiseAddr: request.AdvertiseAddr ?? '', dataPathAddr, defaultAdvertiseAddr },
       interfaces,
+      names,
     )
     const advertiseAddr = formatHostPort(advertise)
-    return { listenAddr: listen, advertiseAddr, dataPathAddr: dataPath, localAddr: local }
+    return { listenAddr: listen, advertiseAddr, dataPathAddr: dataPath, localAddr: local, advertiseFrom }
   } catch (error) {
     if (!(error instanceof SwarmError)) throw error
     return {
@@ -79,6 +84,7 @@ function joinState(
       advertiseAddr: formatHostPort({ host: anyHost, port: sure.listen.port }),
       dataPathAddr: dataPathAddr === '' ? '' : sure.dataPath,
       localAddr: '',
+      advertiseFrom,
     }
   }
 }

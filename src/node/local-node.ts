@@ -4,7 +4,15 @@ import { newId } from '../env/id.js'
 import { SwarmError, errorText } from '../model/errors.js'
 import type { SwarmInitRequest, SwarmJoinRequest } from '../model/spec/index.js'
 import type { Manager } from '../manager/manager.js'
-import { defaultClusterPort, formatHostPort, parseHostPort, resolveAddresses } from './addresses.js'
+import {
+  defaultClusterPort,
+  formatHostPort,
+  parseHostPort,
+  presentAddresses,
+  resolveAddresses,
+  type HostNames,
+} from './addresses.js'
+import { lookUpNames } from './interfaces.js'
 import type { NetworkInterface } from './addresses.js'
 import type { Backup } from './backup/backup.js'
 import type { BackupManifest } from './backup/format.js'
@@ -106,7 +114,7 @@ export class LocalNode {
       if (!isForced) this.#mustBeInactive()
       const keys = isForced ? await this.#managerKeys() : undefined
       const plan = planInit(request)
-      const addresses = this.#resolveAddresses({
+      const addresses = await this.#resolveAddresses({
         listenAddr: request.ListenAddr ?? '',
         advertiseAddr: request.AdvertiseAddr ?? '',
         dataPathAddr: request.DataPathAddr ?? '',
@@ -140,7 +148,7 @@ export class LocalNode {
       const before = this.#run?.state ?? this.#options.directory.readState()
       const isMoved = listenAddr !== '' || advertiseAddr !== ''
       const addresses = isMoved
-        ? this.#resolveAddresses({
+        ? await this.#resolveAddresses({
             listenAddr: listenAddr === '' ? (before?.listenAddr ?? '') : listenAddr,
             advertiseAddr,
             dataPathAddr: '',
@@ -177,7 +185,7 @@ export class LocalNode {
         const state = directory.readState()
         if (state === undefined) throw new SwarmError('Internal', 'the backup holds no state')
         const wanted = restoredAddresses(state, request, interfaces())
-        directory.writeState({ ...state, ...this.#resolveAddresses(wanted) })
+        directory.writeState({ ...state, ...(await this.#resolveAddresses(wanted)) })
         directory.complete()
         await this.#resume(undefined)
         return manifest
@@ -196,7 +204,8 @@ export class LocalNode {
     return this.#exclusive(async () => {
       this.#mustBeInactive()
       const { defaultAdvertiseAddr, interfaces } = this.#options
-      const plan = planJoin(request, defaultAdvertiseAddr, interfaces())
+      const names = await this.#namesIn(request.AdvertiseAddr)
+      const plan = planJoin(request, defaultAdvertiseAddr, interfaces(), names)
       this.#options.directory.begin()
       const abort = new AbortController()
       this.#state = 'pending'
@@ -278,13 +287,20 @@ export class LocalNode {
     return new SwarmError('Unavailable', noManagerText(this.#state, this.#run?.role))
   }
 
-  #resolveAddresses(wanted: {
+  async #resolveAddresses(wanted: {
     readonly listenAddr: string
     readonly advertiseAddr: string
     readonly dataPathAddr: string
-  }): NodeAddresses {
+  }): Promise<NodeAddresses> {
     const { defaultAdvertiseAddr, interfaces } = this.#options
-    return toNodeAddresses(resolveAddresses({ ...wanted, defaultAdvertiseAddr }, interfaces()))
+    const names = await this.#namesIn(wanted.advertiseAddr)
+    const resolved = resolveAddresses({ ...wanted, defaultAdvertiseAddr }, interfaces(), names)
+    return toNodeAddresses(resolved, wanted.advertiseAddr)
+  }
+
+  #namesIn(advertiseAddr = ''): Promise<HostNames> {
+    const { defaultAdvertiseAddr = '', interfaces } = this.#options
+    return lookUpNames(this.#env, [advertiseAddr, defaultAdvertiseAddr], interfaces())
   }
 
   /** The keys of the manager that this node is or, where it could not be started, would be. */
@@ -440,8 +456,14 @@ export class LocalNode {
       return
     }
     directory.removeLeftovers()
-    const state = directory.readState()
-    if (state === undefined) return
+    const known = directory.readState()
+    if (known === undefined) return
+    const { interfaces, defaultAdvertiseAddr } = this.#options
+    const state = presentAddresses(known, interfaces(), defaultAdvertiseAddr)
+    if (state !== known) {
+      const [from, to] = [known.advertiseAddr, state.advertiseAddr]
+      this.#env.log.info({ from, to }, 'this node has another address than before')
+    }
     const loaded = await KeyReadWriter.load(directory.certificates, unlockKey)
     switch (loaded.state) {
       case 'missing':

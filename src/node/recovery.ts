@@ -16,7 +16,10 @@ import type { SwarmRun } from './swarm-run.js'
 const anyHost = '0.0.0.0'
 
 /** Where a node is found, as its state remembers it. */
-export type NodeAddresses = Pick<NodeState, 'listenAddr' | 'advertiseAddr' | 'dataPathAddr' | 'localAddr'>
+export type NodeAddresses = Pick<
+  NodeState,
+  'listenAddr' | 'advertiseAddr' | 'dataPathAddr' | 'localAddr' | 'advertiseFrom'
+>
 
 export interface RecoverRequest {
   /** Also while the swarm has a leader. */
@@ -81,8 +84,12 @@ export function restoredAddresses(
   }
 }
 
-export function toNodeAddresses({ listen, advertise, dataPath, local }: ResolvedAddresses): NodeAddresses {
+export function toNodeAddresses(
+  { listen, advertise, dataPath, local }: ResolvedAddresses,
+  advertiseFrom: string,
+): NodeAddresses {
   return {
+    advertiseFrom,
     listenAddr: formatHostPort(listen),
     advertiseAddr: formatHostPort(advertise),
     dataPathAddr: dataPath,

@@ -25,6 +25,8 @@ const NodeStateSchema = Type.Object({
   advertiseAddr: Type.String(),
   dataPathAddr: Type.String(),
   localAddr: Type.String(),
+  /** What the user said to announce: an address, an interface, a name, or nothing. */
+  advertiseFrom: Type.Optional(Type.String()),
   /** This manager's ID in the raft cluster, in decimal. Never used again after removal. */
   raftMemberId: Type.Optional(Type.String()),
   /** This manager's next start makes a cluster of its own out of its data: the others are gone for good. */
