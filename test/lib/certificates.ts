@@ -70,12 +70,16 @@ export function signCertificate(wish: CertificateWish, root: Root | { readonly s
   return formatPem('CERTIFICATE', der)
 }
 
-/** A root as users bring them: named by themselves, and without an identifier of its key. */
+/**
+ * A root as users bring them: named by themselves, and without an identifier of its key.
+ * @param keyPem default: a new one.
+ */
 export function newImportedRoot(
   kind: 'rsa' | 'ec' = 'ec',
   wish: Partial<Omit<CertificateWish, 'publicKeyDer'>> = {},
+  keyPem?: string,
 ): Root {
-  const key = newKey(kind)
+  const key = keyPem === undefined ? newKey(kind) : createPrivateKey(keyPem)
   const subject = { commonName: `our ${kind} root`, organization: 'Example' }
   const certPem = signCertificate(
     { subject, isCa: true, ...wish, publicKeyDer: publicKeyDer(key) },
