@@ -42,7 +42,7 @@ export class LeaderAccess {
     const endMs = this.#env.monotonicMs() + requestTimeoutMs
     for (;;) {
       try {
-        return await attempt()
+        return await this.#until(endMs, attempt())
       } catch (error) {
         if (!hasNotHappened(error)) throw error
         this.onChange(false)
@@ -56,6 +56,15 @@ export class LeaderAccess {
       }
       await sleep(this.#env, retryMs)
     }
+  }
+
+  #until<T>(endMs: number, answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#env.after(endMs - this.#env.monotonicMs(), () =>
+        reject(clusterError('DeadlineExceeded', 'context deadline exceeded')),
+      )
+      answer.then(resolve, reject).finally(cancel)
+    })
   }
 }
 

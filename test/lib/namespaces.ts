@@ -54,12 +54,12 @@ export class Namespaces {
   cut(host: number, what: Cut, peer?: number): void {
     const only = (field: string) => (peer === undefined ? '' : `ip ${field} ${addressOf(peer)} `)
     const chain = (name: string, rule: string) =>
-      `chain ${name} { type filter hook ${name} priority 0; ${rule} }`
+      `chain ${name} { type filter hook ${name} priority 0; ${rule}; }`
     const chains = [
       ...(what === 'out' ? [] : [chain('input', `iifname != "lo" ${only('saddr')}drop`)]),
       ...(what === 'in' ? [] : [chain('output', `oifname != "lo" ${only('daddr')}drop`)]),
     ]
-    this.run(host, 'nft -f -', `table inet cut { ${chains.join('\n')} }\n`)
+    this.run(host, 'nft -f -', `table inet cut {\n${chains.join('\n')}\n}\n`)
   }
 
   heal(host: number): void {

@@ -83,9 +83,14 @@ export class Skepd {
     await this.#answers()
   }
 
-  /** Ends it at once, as a crash does; the data root stays. */
-  async kill(): Promise<void> {
-    await this.#end('SIGKILL')
+  /** Ends it, by default at once, as a crash does; the data root stays. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    await this.#end(signal)
+  }
+
+  /** SIGSTOP and SIGCONT, say. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process.signal(signal)
   }
 
   /** Ends it in order; the data root stays. Resolves with the exit code. */

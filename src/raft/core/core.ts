@@ -119,7 +119,10 @@ export class RaftCore {
     timers.tick()
     const leader = this.#leader
     if (leader === undefined) {
-      if (timers.isElectionDue && this.#mayCampaign()) this.#campaign(true)
+      if (!timers.isElectionDue) return
+      if (this.#mayCampaign()) this.#campaign(true)
+      // Who cannot look for another leader must still know that there is none.
+      else this.#leaderId = undefined
       return
     }
     leader.tick()

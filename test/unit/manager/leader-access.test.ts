@@ -52,6 +52,20 @@ test('a leader that is never reached is given up after 20 s', async () => {
   await failed
 })
 
+test('an answer that never comes is given up after 20 s', async () => {
+  const env = new SimulatedEnv()
+  const access = new LeaderAccess(env, () => true)
+  const failed = assert.rejects(
+    access.persist(() => new Promise(() => undefined), hasNotReachedLeader),
+    {
+      code: 'DeadlineExceeded',
+      message: 'rpc error: code = DeadlineExceeded desc = context deadline exceeded',
+    },
+  )
+  await advance(env, 20_100)
+  await failed
+})
+
 test('what may have been done is not tried again', () => {
   const cause = (code: string) => ({ cause: Object.assign(new Error(code), { code }) })
   assert.ok(hasNotReachedLeader(new SwarmError('Unavailable', 'x', cause('ECONNREFUSED'))))

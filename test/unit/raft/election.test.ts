@@ -198,6 +198,17 @@ test('a learner never campaigns', () => {
   assert.equal(core.role, 'follower')
 })
 
+test('a learner that hears nothing of its leader for long knows of none', () => {
+  const core = coreOf('b', [voter('a'), learner('b')])
+  const heartbeat = { type: 'heartbeat', from: 'a', to: 'b', term: 1, commit: 0, readSequence: 0 } as const
+  core.step(heartbeat)
+  assert.equal(core.leaderId, 'a')
+  for (let i = 0; i < 20; i++) core.tick()
+  assert.equal(core.leaderId, undefined)
+  core.step(heartbeat)
+  assert.equal(core.leaderId, 'a')
+})
+
 test('a member that is in no membership never campaigns', () => {
   const core = coreOf('x', [])
   for (let i = 0; i < 100; i++) core.tick()
