@@ -12,6 +12,7 @@ const commands = new Map<string, () => Promise<Command>>([
   ['bench', async () => (await import('./bench/command.js')).benchCommand],
   ['explain', async () => (await import('./explain/command.js')).explainCommand],
   ['history', async () => (await import('./history/command.js')).historyCommand],
+  ['rebalance', async () => (await import('./rebalance/command.js')).rebalanceCommand],
   ['recover', async () => (await import('./recovery/recover.js')).recoverCommand],
   ['restore', async () => (await import('./recovery/restore.js')).restoreCommand],
   ['sim', async () => (await import('./sim/command.js')).simCommand],

@@ -15,6 +15,7 @@ import {
 import { createService } from './services/create.js'
 import { removeService } from './services/remove.js'
 import { rollbackService, updateService } from './services/update.js'
+import { requestRebalance } from './rebalance.js'
 import { updateSwarm } from './swarm.js'
 
 /**
@@ -40,6 +41,7 @@ export function createControl(
     updateService: (args) => updateService(context, args),
     rollbackService: (args) => rollbackService(context, args),
     removeService: (args) => removeService(context, args),
+    requestRebalance: (args) => requestRebalance(context, args),
     updateNode: (args) => updateNode(context, args),
     removeNode: (args) => removeNode(context, args),
     createNetwork: (args) => createNetwork(context, args),

@@ -28,6 +28,8 @@ export interface Control {
   /** Goes back to a former spec of the service, by its number. */
   rollbackService(args: { readonly id: string; readonly revision: number }): Promise<void>
   removeService(args: { readonly id: string }): Promise<void>
+  /** Asks for the tasks of services to be spread anew. `ids` are whole IDs. */
+  requestRebalance(args: { readonly ids: readonly string[] }): Promise<void>
   updateNode(args: { readonly id: string; readonly version: number; readonly spec: NodeSpec }): Promise<void>
   removeNode(args: { readonly id: string; readonly force: boolean }): Promise<void>
   createNetwork(args: { readonly spec: NetworkSpec }): Promise<{ readonly id: string }>

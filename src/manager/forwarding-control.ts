@@ -7,6 +7,7 @@ const names: Readonly<Record<keyof Control, true>> = {
   updateService: true,
   rollbackService: true,
   removeService: true,
+  requestRebalance: true,
   updateNode: true,
   removeNode: true,
   createNetwork: true,

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { strategies } from '../../model/placement.js'
 import { flag, int64, list, struct, text } from '../../model/spec/schema.js'
-import { idParams, operation } from './operation.js'
+import { flagArgument, idParams, operation } from './operation.js'
 
 const use = {
   total: int64('What the node has.'),
@@ -47,7 +47,47 @@ export const TaskExplanationSchema = struct('TaskExplanation', {
   nodes: list(NodeVerdictSchema, 'Sorted by hostname. Of a global service only the task’s own node.'),
 })
 
+const MoveSchema = struct('TaskMove', {
+  serviceId: text(),
+  serviceName: text(),
+  taskId: text(),
+  taskName: text(),
+  fromNodeId: text(),
+  fromHostname: text(),
+  toNodeId: text(),
+  toHostname: text(),
+  reason: text('What is uneven: `a runs 3 tasks of the service, b runs 1`.'),
+})
+
+export const RebalancePreviewSchema = struct('RebalancePreview', {
+  dryRun: flag('Nothing was begun.'),
+  moves: list(MoveSchema, 'In the order in which they are made, a few at a time.'),
+  obstacles: list(
+    struct('RebalanceObstacle', {
+      serviceId: text(),
+      serviceName: text(),
+      text: text('Why its tasks stay: `runs on every node`, `has 2 of 3 replicas running` …'),
+      passes: flag('It may be over in a while.'),
+    }),
+    'Services whose tasks are not moved.',
+  ),
+})
+
 export const placementOperations = {
+  rebalance: operation({
+    tag: 'Skep',
+    id: 'Rebalance',
+    summary: 'Spread tasks anew',
+    description:
+      'Tasks of replicated services move to where they would be placed today: each successor starts before ' +
+      'its task stops, one task of a service and four of the cluster at a time, and only while all replicas run.',
+    query: {
+      service: Type.String({ description: 'ID or name of a service. Absent: all services.' }),
+      dryRun: flagArgument('Only say what would be moved.'),
+    },
+    answers: { 200: { description: 'What moves, and what does not.', schema: RebalancePreviewSchema } },
+    errors: [400, 404, 500, 503],
+  }),
   explain: operation({
     tag: 'Skep',
     id: 'TaskExplain',
