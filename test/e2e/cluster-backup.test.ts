@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -66,6 +67,15 @@ test(
     )
 
     await one.skepd.kill()
+    const byHand = join(two.skepd.dataRoot, 'swarm')
+    await two.skepd.kill()
+    mkdirSync(byHand, { recursive: true })
+    execFileSync('tar', ['-xf', backup, '-C', byHand])
+    await two.skepd.restart()
+    await two.docker.ok('swarm unlock', readFileSync(keyFile, 'utf8'))
+    assert.deepEqual(await inventory(two), before)
+    await two.docker.ok('swarm leave --force')
+
     const elsewhere = ['--advertise-addr', two.address, '--listen-addr', two.clusterAddr]
     const restore = (...more: string[]) => skep(two, ['restore', backup, ...elsewhere, ...more])
     assert.match((await restore()).stderr, /this backup has a key of its own/)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { once } from 'node:events'
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { TestCluster, type ClusterNode } from '../lib/cluster.js'
@@ -44,6 +46,10 @@ test(
       `swarm init --force-new-cluster --advertise-addr ${three.address} --listen-addr ${three.clusterAddr}`,
     )
     assert.deepEqual({ ...(await inventory(three)), nodes: await nodes(three) }, before)
+    assert.match(
+      await cluster.node(4).docker.fails('swarm init --force-new-cluster'),
+      /This node is not a swarm manager. Worker nodes can't be used/,
+    )
     await three.docker.ok('config create later -', 'later')
     await eventually(
       'the worker to be back, and the lost managers to be down',
@@ -98,3 +104,64 @@ test('a kill in the middle of init leaves a whole swarm or none', { timeout: 120
     assert.equal(made.status, 201, made.text)
   }
 })
+
+test(
+  'a swarm directory that was copied by hand works elsewhere, once it is told that it is alone',
+  { skip: needs('cli'), timeout: 120_000 },
+  async (t) => {
+    const cluster = await start(t, 3)
+    const [one, two, elsewhere] = [cluster.node(1), cluster.node(2), cluster.node(3)]
+    const forceNewCluster = `swarm init --force-new-cluster --advertise-addr ${elsewhere.address} --listen-addr ${elsewhere.clusterAddr}`
+    await cluster.init(1, quickHeartbeats)
+    await cluster.join(2, 'manager')
+    await fill(one)
+    const before = await inventory(two)
+    await Promise.all([one, two, elsewhere].map(({ skepd }) => skepd.terminate()))
+    const swarm = join(elsewhere.skepd.dataRoot, 'swarm')
+    cpSync(join(two.skepd.dataRoot, 'swarm'), swarm, { recursive: true })
+
+    // Another machine has not the address that is written there.
+    const [host, port] = two.clusterAddr.split(':')
+    const taken = createServer().listen(Number(port), host)
+    await once(taken, 'listening')
+    await elsewhere.skepd.restart()
+    const info = async () => {
+      const { Swarm } = (await elsewhere.skepd.request('GET', '/info')).json() as {
+        Swarm: { LocalNodeState: string; Error: string }
+      }
+      return Swarm
+    }
+    const { LocalNodeState, Error: error } = await info()
+    assert.equal(LocalNodeState, 'error')
+    assert.match(error, new RegExp(`could not listen on ${two.clusterAddr}`))
+    await elsewhere.docker.ok(forceNewCluster)
+    assert.deepEqual(await inventory(elsewhere), before)
+    taken.close()
+
+    // What is in the way at the start may go away.
+    await elsewhere.skepd.terminate()
+    const inTheWay = createServer().listen(Number(port), elsewhere.address)
+    await once(inTheWay, 'listening')
+    await elsewhere.skepd.restart()
+    assert.equal((await info()).LocalNodeState, 'error')
+    inTheWay.close()
+    await eventually(
+      'it to be up by itself',
+      async () => (await info()).LocalNodeState === 'active',
+      settleMs,
+    )
+    assert.deepEqual(await inventory(elsewhere), before)
+
+    await elsewhere.docker.ok('swarm update --autolock=true')
+    const key = await elsewhere.docker.ok('swarm unlock-key -q')
+    await eventually('the key file to be locked', () =>
+      /ENCRYPTED/.test(readFileSync(join(swarm, 'certificates/swarm-node.key'), 'utf8')),
+    )
+    await elsewhere.skepd.restart()
+    assert.match(await elsewhere.docker.fails(forceNewCluster), /Swarm is encrypted and needs to be unlocked/)
+    await elsewhere.docker.ok('swarm unlock', key)
+    await elsewhere.docker.ok(forceNewCluster)
+    assert.equal(await elsewhere.docker.ok('swarm unlock-key -q'), key)
+    assert.deepEqual(await inventory(elsewhere), before)
+  },
+)
