@@ -41,7 +41,7 @@ import {
   type RestoreRequest,
 } from './recovery.js'
 import { SwarmRun, type Host } from './swarm-run.js'
-import type { SwarmDirectory } from './state-file.js'
+import type { NodeState, SwarmDirectory } from './state-file.js'
 
 export type LocalNodeState = 'inactive' | 'pending' | 'active' | 'error' | 'locked'
 
@@ -369,22 +369,16 @@ export class LocalNode {
   async #leadAlone(keys: KeyReadWriter, addresses: NodeAddresses | undefined): Promise<SwarmRun> {
     const { directory } = this.#options
     const before = this.#run?.state ?? directory.readState()
-    const { managers: _former, ...kept } = { ...before, ...addresses }
-    const { listenAddr, advertiseAddr, dataPathAddr, localAddr, raftMemberId = newId(this.#env) } = kept
-    if (
-      listenAddr === undefined ||
-      advertiseAddr === undefined ||
-      dataPathAddr === undefined ||
-      localAddr === undefined
-    )
+    const known: NodeState | undefined = before === undefined ? addresses : { ...before, ...addresses }
+    if (known === undefined)
       throw new SwarmError('FailedPrecondition', `${directory.path} has no node-state.json: name addresses`)
+    const { managers: _former, ...state } = { raftMemberId: newId(this.#env), ...known, newCluster: true }
     this.#cancelRetry()
     await this.#endJoining()
     await this.#run?.stop()
     this.#run = undefined
     this.#state = 'pending'
     this.#error = ''
-    const state = { listenAddr, advertiseAddr, dataPathAddr, localAddr, raftMemberId, newCluster: true }
     let run: SwarmRun
     try {
       run = await this.#startRun(keys, state)

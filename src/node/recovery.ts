@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SwarmError } from '../model/errors.js'
 import { mergedSwarmSpec } from '../model/cluster-defaults.js'
+import { predefinedNetworkLabel } from '../model/objects.js'
 import type { SwarmInitRequest } from '../model/spec/index.js'
 import type { Manager } from '../manager/manager.js'
 import {
@@ -127,7 +128,8 @@ export function recovered(run: SwarmRun): Recovered {
     services: view.services.size,
     secrets: view.secrets.size,
     configs: view.configs.size,
-    networks: view.networks.size,
+    networks: view.networks.list().filter(({ spec }) => spec.Labels?.[predefinedNetworkLabel] !== 'true')
+      .length,
   }
 }
 

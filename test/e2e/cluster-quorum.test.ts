@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { TestCluster, type ClusterNode } from '../lib/cluster.js'
 import { eventually } from '../lib/eventually.js'
@@ -100,8 +103,15 @@ test(
 
     await one.skepd.kill()
     await saysThatThereIsNoLeader(two)
-    const backup = await skep(two, ['backup', '-o', '/nowhere'])
-    assert.match(backup.stderr, /The swarm does not have a leader/)
+    const folder = mkdtempSync(join(tmpdir(), 'skep-backup-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, 'backup')
+    assert.match(
+      (await skep(two, ['backup', '-o', file])).stderr,
+      /does not have a leader.*To back up what this manager has, use --stale/,
+    )
+    const stale = await skep(two, ['backup', '-o', file, '--stale'])
+    assert.equal(stale.code, 0, stale.stderr)
     const { code, stdout, stderr } = await skep(two, ['recover', '--format', 'json'])
     assert.equal(code, 0, stderr)
     const { formerManagers, advertiseAddr, services } = JSON.parse(stdout) as {

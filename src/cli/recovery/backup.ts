@@ -10,6 +10,7 @@ import {
 import { link, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { formatUnlockKey, parseUnlockKey } from '../../ca/index.js'
+import { errorText } from '../../model/errors.js'
 import { readBackup, type BackupManifest } from '../../node/backup/format.js'
 import { DaemonClient, hostFlag, hostHelp } from '../daemon-client.js'
 import { parseFlags } from '../flags.js'
@@ -48,9 +49,7 @@ export const backupCommand = {
     if (output === undefined) throw new Error('--output is missing: name the file to write')
     if (existsSync(output)) throw new Error(`${output} exists already`)
     const key = backupKey(keyFile)
-    const answer = await new DaemonClient(values.host).open('POST', '/skep/v1/backup', {
-      json: { unlockKey: key, stale: values.stale },
-    })
+    const answer = await requestBackup(new DaemonClient(values.host), key, values.stale)
     const partial = `${output}.part`
     try {
       await pipeline(answer, createWriteStream(partial, { mode: 0o600, flush: true }))
@@ -71,6 +70,15 @@ export const backupCommand = {
     }
     return 0
   },
+}
+
+async function requestBackup(daemon: DaemonClient, unlockKey: string, stale: boolean) {
+  try {
+    return await daemon.open('POST', '/skep/v1/backup', { json: { unlockKey, stale } })
+  } catch (error) {
+    if (!errorText(error).includes('does not have a leader')) throw error
+    throw new Error(`${errorText(error)} To back up what this manager has, use --stale.`, { cause: error })
+  }
 }
 
 /** @throws {Error} when the file holds something else. */
