@@ -49,7 +49,7 @@ describe('updates with the stock CLI', { skip: needs('cli'), concurrency: 4 }, (
       ),
     )
 
-  test('a failing update that pauses', async () => {
+  test('6.16 a failing update that pauses', async () => {
     await create('pauses', '--replicas', '3', ...quick, ...forever)
     const { code, stdout, stderr } = await failing('pauses', 'pause')
     assert.equal(code, 1)
@@ -70,7 +70,7 @@ describe('updates with the stock CLI', { skip: needs('cli'), concurrency: 4 }, (
     ])
   })
 
-  test('a failing update that rolls back', async () => {
+  test('6.18 a failing update that rolls back', async () => {
     await create('returns', '--replicas', '2', ...quick, ...forever)
     const { code, stdout, stderr } = await failing('returns', 'rollback')
     assert.equal(code, 0, stderr)
@@ -88,7 +88,7 @@ describe('updates with the stock CLI', { skip: needs('cli'), concurrency: 4 }, (
     assert.deepEqual(service?.Spec.TaskTemplate.ContainerSpec.Args, ['sleep', '100000'])
   })
 
-  test('a failing update that continues', async () => {
+  test('6.17 a failing update that continues', async () => {
     await create('goes-on', '--replicas', '2', ...quick, ...forever)
     const { code, stderr } = await failing('goes-on', 'continue')
     assert.equal(code, 0, stderr)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { newId } from '../../src/env/id.js'
 import { SimulatedEnv } from '../lib/simulated-env.js'
 
-test('an ID has 25 characters of [0-9a-z], and two differ', () => {
+test('1.1 an ID has 25 characters of [0-9a-z], and two differ', () => {
   const env = new SimulatedEnv(7)
   const ids = Array.from({ length: 1000 }, () => newId(env))
   for (const id of ids) assert.match(id, /^[0-9a-z]{25}$/)

@@ -233,11 +233,11 @@ async function runHistory(seed: number, realLoops = false): Promise<void> {
 }
 
 for (const seed of [...pinned, ...Array.from({ length: seeds }, (_, n) => firstSeed + n)]) {
-  test(`random history, seed ${seed}`, () => runHistory(seed))
+  test(`2.4 random history, seed ${seed}`, () => runHistory(seed))
 }
 
 const pinnedReal: readonly number[] = [72]
 const realSeeds = Array.from({ length: Math.ceil(seeds / 5) }, (_, n) => firstSeed + n)
 for (const seed of [...pinnedReal, ...realSeeds]) {
-  test(`random history with the real allocator and scheduler, seed ${seed}`, () => runHistory(seed, true))
+  test(`2.7 random history with the real allocator and scheduler, seed ${seed}`, () => runHistory(seed, true))
 }

@@ -96,5 +96,5 @@ async function runUpdates(seed: number): Promise<void> {
 }
 
 for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-  test(`random updates, seed ${seed}`, () => runUpdates(seed))
+  test(`3.8 random updates, seed ${seed}`, () => runUpdates(seed))
 }

@@ -20,7 +20,7 @@ function way(desired: TaskState, from: TaskState = TaskState.Assigned): string[]
   }
 }
 
-test('a task goes its way up to its desired state', () => {
+test('2.5 a task goes its way up to its desired state', () => {
   const toReady = ['enter accepted', 'enter preparing', 'prepare']
   const toEnd = [...toReady, 'enter starting', 'start', 'wait']
   assert.deepEqual(way(TaskState.Running), toEnd)
@@ -29,7 +29,7 @@ test('a task goes its way up to its desired state', () => {
   assert.deepEqual(way(TaskState.Running, TaskState.Ready), ['enter starting', 'start', 'wait'])
 })
 
-test('what is to be shut down is stopped once, wherever it is', () => {
+test('2.5 what is to be shut down is stopped once, wherever it is', () => {
   for (const desired of [TaskState.Shutdown, TaskState.Remove]) {
     for (const observed of Object.values(TaskState)) {
       const wanted = observed < TaskState.Complete ? ['shutdown'] : []
@@ -38,7 +38,7 @@ test('what is to be shut down is stopped once, wherever it is', () => {
   }
 })
 
-test('what is past its desired state stays, and what has ended too', () => {
+test('2.5 what is past its desired state stays, and what has ended too', () => {
   assert.deepEqual(way(TaskState.Ready, TaskState.Starting), [])
   assert.deepEqual(way(TaskState.Ready, TaskState.Running), [])
   for (const observed of Object.values(TaskState)) {
@@ -47,7 +47,7 @@ test('what is past its desired state stays, and what has ended too', () => {
   assert.deepEqual(way(TaskState.Running, TaskState.Pending), [], 'not assigned yet')
 })
 
-test('a failure is a rejection until the container was to start', () => {
+test('2.6 a failure is a rejection until the container was to start', () => {
   assert.equal(failedState(TaskState.Assigned), TaskState.Rejected)
   assert.equal(failedState(TaskState.Ready), TaskState.Rejected)
   assert.equal(failedState(TaskState.Starting), TaskState.Failed)

@@ -65,7 +65,7 @@ const vips = (service: Service | undefined) =>
 const addresses = (store: Store, id: string) =>
   store.view.tasks.get(id)?.networks.map((network) => `${network.networkId} ${network.addresses.join()}`)
 
-test('a new cluster: ingress comes first, nodes get an address on it, predefined networks none', async () => {
+test('10.1 a new cluster: ingress comes first, nodes get an address on it, predefined networks none', async () => {
   const { store, write } = cluster()
   await write((tx) => {
     tx.create('nodes', newObject(aNode({ id: 'n1' })))
@@ -85,7 +85,7 @@ test('a new cluster: ingress comes first, nodes get an address on it, predefined
   ])
 })
 
-test('a service and its tasks: VIPs, a port, addresses, aliases, PENDING', async () => {
+test('10.2 a service and its tasks: VIPs, a port, addresses, aliases, PENDING', async () => {
   const { env, store, write } = cluster()
   await write((tx) => {
     createNetwork(tx, 'ingress', { Ingress: true })
@@ -111,7 +111,7 @@ test('a service and its tasks: VIPs, a port, addresses, aliases, PENDING', async
   assert.deepEqual(task.endpoint, service.endpoint)
 })
 
-test('a plain service gets an empty endpoint, its tasks no networks', async () => {
+test('10.2 a plain service gets an empty endpoint, its tasks no networks', async () => {
   const { store, write } = cluster()
   await write((tx) => {
     createService(tx, 's', {})
@@ -132,7 +132,7 @@ test('on the host network: joined, without address or VIP', async () => {
   assert.deepEqual(store.view.tasks.get('t')?.networks, [{ networkId: 'host', addresses: [], aliases: [] }])
 })
 
-test('an update keeps VIPs of networks that stay and frees the others; dnsrr has none', async () => {
+test('10.6 an update keeps VIPs of networks that stay and frees the others; dnsrr has none', async () => {
   const { store, write } = cluster()
   const update = (spec: ServiceSpec) =>
     write((tx) => tx.update('services', 's', { spec: { Name: 's', TaskTemplate: {}, ...spec } }))
@@ -161,7 +161,7 @@ test('a change that is not about the endpoint writes nothing', async () => {
   assert.equal(log.entries.length, entries + 1)
 })
 
-test('a full network: its tasks say so, and go on when addresses are freed', async () => {
+test('10.3 a full network: its tasks say so, and go on when addresses are freed', async () => {
   const { store, write } = cluster()
   await write((tx) => {
     createNetwork(tx, 'tiny', { IPAM: { Config: [{ Subnet: '10.5.0.0/29' }] } })
@@ -187,7 +187,7 @@ test('a full network: its tasks say so, and go on when addresses are freed', asy
   ])
 })
 
-test('a network that cannot be had: its tasks tell its reason, and run once the other one is gone', async () => {
+test('10.3 a network that cannot be had: its tasks tell its reason, and run once the other one is gone', async () => {
   const { store, write } = cluster()
   await write((tx) => {
     createNetwork(tx, 'a', { IPAM: { Config: [{ Subnet: '10.7.0.0/16' }] } })
@@ -203,7 +203,7 @@ test('a network that cannot be had: its tasks tell its reason, and run once the 
   assert.deepEqual(addresses(store, 't'), ['b 10.7.1.3/24'])
 })
 
-test('a port that another service chose meanwhile: tasks say so, and go on when it is free', async () => {
+test('10.9 a port that another service chose meanwhile: tasks say so, and go on when it is free', async () => {
   const { store, write } = cluster()
   await write((tx) => createService(tx, 's1', publishing()))
   await write((tx) => {
@@ -218,7 +218,7 @@ test('a port that another service chose meanwhile: tasks say so, and go on when 
   assert.equal(store.view.tasks.get('t')?.endpoint?.ports[0]?.PublishedPort, 30000)
 })
 
-test('a node has an address on each network that its tasks use, as long as one does', async () => {
+test('10.7 a node has an address on each network that its tasks use, as long as one does', async () => {
   const { store, write } = cluster()
   await write((tx) => {
     tx.create('nodes', newObject(aNode({ id: 'n1' })))
@@ -254,7 +254,7 @@ test('nodes leave the last addresses to tasks', async () => {
   assert.equal(store.view.tasks.get('t')?.status.state, TaskState.Pending)
 })
 
-test('a new leader takes over exactly what is handed out', async () => {
+test('10.1 a new leader takes over exactly what is handed out', async () => {
   const { store, restart, write } = cluster()
   await write((tx) => {
     tx.create('nodes', newObject(aNode({ id: 'n1' })))
@@ -324,7 +324,7 @@ test('what was handed out for a write that the log refused is free again', async
   assert.deepEqual(addresses(store, 't'), ['web 10.0.0.3/24'])
 })
 
-test('tasks that are not to run any more, or whose service is gone, get nothing', async () => {
+test('10.9 tasks that are not to run any more, or whose service is gone, get nothing', async () => {
   const { store, write } = cluster()
   await write((tx) => {
     createService(tx, 's', {})

@@ -11,7 +11,7 @@ import { aNetwork } from '../../lib/builders.js'
 const subnet = (text: string) => parseSubnet(text) ?? assert.fail(text)
 const format = (address: number | undefined) => (address === undefined ? undefined : formatAddress(address))
 
-test('addresses come serially, freed ones late, ends never', () => {
+test('10.5 addresses come serially, freed ones late, ends never', () => {
   const pool = new AddressPool(subnet('10.0.0.0/29'))
   const taken = Array.from({ length: 4 }, () => pool.next())
   assert.deepEqual(taken.map(format), ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'])
@@ -35,7 +35,7 @@ test('a pool with a range hands out of the range alone', () => {
   ])
 })
 
-test('after a restart, addresses go on behind the highest', () => {
+test('10.5 after a restart, addresses go on behind the highest', () => {
   const pool = new AddressPool(subnet('10.0.0.0/29'))
   pool.restore(subnet('10.0.0.4/32').base)
   pool.restore(subnet('10.0.0.2/32').base)
@@ -48,7 +48,7 @@ test('after a restart, addresses go on behind the highest', () => {
   ])
 })
 
-test('subnets: the lowest gap, between those taken, whatever their size; then the next pool', () => {
+test('10.4 subnets: the lowest gap, between those taken, whatever their size; then the next pool', () => {
   const space = new SubnetSpace()
   const pools = [subnet('10.0.0.0/22'), subnet('10.9.0.0/23')]
   const next = () => {
@@ -67,7 +67,7 @@ const defaults = { pools: [subnet('10.0.0.0/8')], prefixLength: 24 }
 const withIpam = (id: string, ...Config: IPAMConfig[]) =>
   aNetwork({ id, spec: { Name: id, Driver: 'overlay', IPAM: { Config } } })
 
-test('networks: subnets, gateways and VXLAN ids in order; a removed one is used again at once', () => {
+test('10.4 networks: subnets, gateways and VXLAN ids in order; a removed one is used again at once', () => {
   const spaces = new NetworkSpaces()
   const first = spaces.allocate(aNetwork({ id: 'ingress' }), defaults)
   assert.deepEqual(first, {
@@ -82,7 +82,7 @@ test('networks: subnets, gateways and VXLAN ids in order; a removed one is used 
   assert.deepEqual(third.driverState?.options, { encrypted: '', [vxlanIdsOption]: '4098' })
 })
 
-test('networks: what the user wants of subnet, range, gateway, auxiliary addresses and VXLAN ids', () => {
+test('10.4 networks: what the user wants of subnet, range, gateway, auxiliary addresses and VXLAN ids', () => {
   const spaces = new NetworkSpaces()
   const config = { Subnet: '172.30.0.0/16', IPRange: '172.30.5.0/29', Gateway: '172.30.5.1' }
   const auxiliary = { ...config, AuxiliaryAddresses: { router: '172.30.5.2' } }
@@ -102,7 +102,7 @@ test('networks: what the user wants of subnet, range, gateway, auxiliary address
   assert.equal(spaces.nextAddress('n'), '172.30.5.3/16')
 })
 
-test('networks: an overlap is refused and takes nothing; ranges of one subnet live side by side', () => {
+test('10.4 networks: an overlap is refused and takes nothing; ranges of one subnet live side by side', () => {
   const spaces = new NetworkSpaces()
   spaces.allocate(withIpam('a', { Subnet: '10.0.1.0/24' }), defaults)
   assert.throws(
@@ -148,7 +148,7 @@ const numbers = (outcome: PortsOutcome) =>
     ? outcome.ports.map(({ PublishedPort }) => PublishedPort)
     : outcome
 
-test('ports: chosen ones are serial per protocol and stay while the number of ports does', () => {
+test('10.8 ports: chosen ones are serial per protocol and stay while the number of ports does', () => {
   const space = new PortSpace()
   const first = space.assign('s', [ingress(80), ingress(443), ingress(53, 0, 'udp')], [])
   assert.deepEqual(numbers(first), [30000, 30001, 30000])
@@ -161,7 +161,7 @@ test('ports: chosen ones are serial per protocol and stay while the number of po
   assert.deepEqual(numbers(space.assign('s', [ingress(443)], current)), [30003])
 })
 
-test('ports: a given number is had once in the cluster, and again when it is free', () => {
+test('10.8 ports: a given number is had once in the cluster, and again when it is free', () => {
   const space = new PortSpace()
   assert.deepEqual(numbers(space.assign('s', [ingress(80, 8080), ingress(81, 8081)], [])), [8080, 8081])
   assert.deepEqual(space.assign('t', [ingress(1), ingress(80, 8081)], []), { takenBy: 's', port: 8081 })
@@ -172,7 +172,7 @@ test('ports: a given number is had once in the cluster, and again when it is fre
   assert.deepEqual(numbers(space.assign('v', [ingress(80, 8080)], [])), [8080])
 })
 
-test('ports: a chosen number steps aside for no one, and host mode passes through', () => {
+test('10.8 ports: a chosen number steps aside for no one, and host mode passes through', () => {
   const space = new PortSpace()
   space.restore('s', [ingress(80, 30000)])
   assert.deepEqual(numbers(space.assign('t', [ingress(80)], [])), [30001])

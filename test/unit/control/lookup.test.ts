@@ -15,7 +15,7 @@ const failure = (run: () => unknown): string => {
   return 'found'
 }
 
-test('whole ID before whole name before ID prefix', async () => {
+test('13.1 whole ID before whole name before ID prefix', async () => {
   const f = new Fixture()
   for (const [id, Name] of [
     ['abc1', 'one'],
@@ -56,7 +56,7 @@ test('nodes may share a hostname', async () => {
   )
 })
 
-test('secrets ignore case, tasks are found by the name that clients compose', async () => {
+test('2.8 secrets ignore case, tasks are found by the name that clients compose', async () => {
   const f = new Fixture()
   const { id } = await f.control.createSecret({ spec: { Name: 'Key', Data: 'YQ==' } })
   assert.equal(findSecret(f.store.view, 'kEY').id, id)

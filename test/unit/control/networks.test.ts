@@ -76,7 +76,7 @@ test('a network is stored with what Docker fills in', async () => {
   })
 })
 
-test('a network in use cannot be removed', async () => {
+test('13.6 a network in use cannot be removed', async () => {
   const f = new Fixture()
   const { id } = await f.control.createNetwork({ spec: { Name: 'back' } })
   const service = await f.addService(aSpec({}, {}, { Networks: [{ Target: 'back' }] }))
@@ -101,7 +101,7 @@ test('a network in use cannot be removed', async () => {
   await assertFails(remove(), 'NotFound', 'network back not found')
 })
 
-test('ingress goes only when no service needs it, the predefined ones never', async () => {
+test('13.6 ingress goes only when no service needs it, the predefined ones never', async () => {
   const f = new Fixture()
   await f.addIngress()
   const service = await f.addService(aSpec({ EndpointSpec: { Ports: [{ TargetPort: 80 }] } }))

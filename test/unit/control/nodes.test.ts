@@ -34,7 +34,7 @@ test('an update replaces the spec, whatever the case of its words', async () => 
   assert.deepEqual(f.get('nodes', 'n1').spec, { Labels: {}, Role: 'worker', Availability: 'drain' })
 })
 
-test('what the managers write of a node makes no update of a user stale', async () => {
+test('1.3 what the managers write of a node makes no update of a user stale', async () => {
   const f = new Fixture()
   const read = await f.addNode('n1')
   const managersWrite = (state: 'ready' | 'down') =>
@@ -60,7 +60,7 @@ test('what the managers write of a node makes no update of a user stale', async 
   await update(f.get('nodes', 'n1').version, 'pause')
 })
 
-test('demotion must leave a working raft', async () => {
+test('13.4 demotion must leave a working raft', async () => {
   const members = new Set(['m1', 'm2'])
   let canRemove = false
   const f = new Fixture({ members: { has: (id) => members.has(id), canRemove: () => canRemove } })
@@ -89,7 +89,7 @@ test('demotion must leave a working raft', async () => {
   assert.equal(f.get('nodes', 'm1').spec.Role, 'worker')
 })
 
-test('a manager cannot be removed, nor a worker that is up without force', async () => {
+test('13.5 a manager cannot be removed, nor a worker that is up without force', async () => {
   const f = new Fixture()
   await f.addNode('m1', manager)
   await f.addNode('w1')
@@ -109,7 +109,7 @@ test('a manager cannot be removed, nor a worker that is up without force', async
   await assertFails(f.control.removeNode({ id: 'w1', force: true }), 'NotFound', 'node w1 not found')
 })
 
-test('a removed node leaves orphaned tasks and a certificate that is refused', async () => {
+test('7.11 a removed node leaves orphaned tasks and a certificate that is refused', async () => {
   const f = new Fixture()
   await f.addCluster({ blacklistedCertificates: { old: f.env.nowMs() - 1, kept: f.env.nowMs() + 1 } })
   await f.addNode('w1', { status: { state: 'down', message: '', addr: '' } })

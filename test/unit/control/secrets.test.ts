@@ -63,7 +63,7 @@ for (const { kind, limit, create, update, remove, get, reference } of kinds) {
     )
   })
 
-  test(`${kind}: only labels change`, async () => {
+  test(`13.7 ${kind}: only labels change`, async () => {
     const f = new Fixture()
     const { id } = await create(f, { Name: 'demo-A', Data: 'YQ==', Labels: { x: '1' } })
     const text = 'only updates to Labels are allowed'
@@ -78,7 +78,7 @@ for (const { kind, limit, create, update, remove, get, reference } of kinds) {
     assert.deepEqual(get(f, id).spec, { Name: 'demo-A', Labels: {}, Data: 'YQ==' })
   })
 
-  test(`${kind}: cannot be removed while a service refers to it`, async () => {
+  test(`13.7 ${kind}: cannot be removed while a service refers to it`, async () => {
     const f = new Fixture()
     const { id } = await create(f, { Name: 'a', Data: 'YQ==' })
     const one = await f.addService(aSpec({ Name: 'x' }, reference(id, 'a')))

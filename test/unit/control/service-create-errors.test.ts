@@ -255,7 +255,7 @@ async function newFixture(): Promise<Fixture> {
 }
 
 for (const { spec, code = 'InvalidArgument', text } of engineCases) {
-  test(`create is refused: ${text.slice(0, 80)}`, async () => {
+  test(`12.2 create is refused: ${text.slice(0, 80)}`, async () => {
     const { control, store } = await newFixture()
     await assertFails(control.createService({ spec }), code, text)
     assert.equal(store.view.services.size, 0)
@@ -263,14 +263,14 @@ for (const { spec, code = 'InvalidArgument', text } of engineCases) {
 }
 
 for (const { spec, code = 'InvalidArgument', text } of clusterCases) {
-  test(`create is refused by the cluster: ${text.slice(0, 80)}`, async () => {
+  test(`12.3 create is refused by the cluster: ${text.slice(0, 80)}`, async () => {
     const { control, store } = await newFixture()
     await assertRpcFails(control.createService({ spec }), code, text)
     assert.equal(store.view.services.size, 0)
   })
 }
 
-test('a name is taken whatever its case', async () => {
+test('1.6 a name is taken whatever its case', async () => {
   const fixture = new Fixture()
   await fixture.addService(aSpec())
   await assertRpcFails(
@@ -292,7 +292,7 @@ test('the ingress network is no network to ask for', async () => {
   }
 })
 
-test('a published port is one service’s, except between host modes', async () => {
+test('12.3 a published port is one service’s, except between host modes', async () => {
   const fixture = new Fixture()
   await fixture.addIngress()
   const publish = (Name: string, number: number, more: object = {}) =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fixture, aSpec } from './fixture.js'
 
-test('a minimal service is stored as Docker shows it', async () => {
+test('12.1 a minimal service is stored as Docker shows it', async () => {
   const fixture = new Fixture()
   const service = await fixture.addService({
     Name: 'demo',
@@ -18,7 +18,7 @@ test('a minimal service is stored as Docker shows it', async () => {
   assert.equal(service.createdAtMs, fixture.env.nowMs())
 })
 
-test('defaults stand where the user was silent, and empty members stay', async () => {
+test('12.1 defaults stand where the user was silent, and empty members stay', async () => {
   const fixture = new Fixture()
   await fixture.addIngress()
   const { spec } = await fixture.addService(
@@ -57,7 +57,7 @@ test('defaults stand where the user was silent, and empty members stay', async (
   })
 })
 
-test('modes get their counts', async () => {
+test('12.1 modes get their counts', async () => {
   const fixture = new Fixture()
   const modeOf = async (Name: string, Mode: object) =>
     (await fixture.addService(aSpec({ Name, Mode }))).spec.Mode
@@ -72,7 +72,7 @@ test('modes get their counts', async () => {
   assert.deepEqual(await modeOf('e', { Global: {} }), { Global: {} })
 })
 
-test('a job starts at iteration 0', async () => {
+test('5.1 a job starts at iteration 0', async () => {
   const fixture = new Fixture()
   const { jobStatus } = await fixture.addService(aSpec({ Mode: { GlobalJob: {} } }))
   assert.deepEqual(jobStatus, { iteration: 0, lastExecutionMs: fixture.env.nowMs() })
@@ -89,7 +89,7 @@ test('a service without a name gets one, and every one its own', async () => {
   assert.equal(names.size, 50)
 })
 
-test('networks by name or prefix become IDs', async () => {
+test('12.5 networks by name or prefix become IDs', async () => {
   const fixture = new Fixture()
   const { id } = await fixture.control.createNetwork({ spec: { Name: 'back' } })
   const { spec } = await fixture.addService(aSpec({}, {}, { Networks: [{ Target: 'back', Aliases: ['x'] }] }))

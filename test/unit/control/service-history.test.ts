@@ -10,7 +10,7 @@ function imageOf({ spec }: Pick<Service, 'spec'>): string | undefined {
   return spec.TaskTemplate?.ContainerSpec?.Image
 }
 
-test('former specs are kept, numbered from 1, with their times and causes', async () => {
+test('6.25 former specs are kept, numbered from 1, with their times and causes', async () => {
   const fixture = new Fixture()
   const { id, createdAtMs } = await fixture.addService(image(1))
   assert.deepEqual(revisionsOf(fixture.store.view, id), [])
@@ -39,7 +39,7 @@ test('an update that changes nothing is no revision', async () => {
   assert.deepEqual(revisionsOf(fixture.store.view, id), [])
 })
 
-test('the oldest specs are forgotten, and all of them with the service', async () => {
+test('6.25 the oldest specs are forgotten, and all of them with the service', async () => {
   const fixture = new Fixture()
   const { id } = await fixture.addService(image(1))
   for (let n = 2; n <= revisionLimit + 5; n++) await fixture.update(fixture.service(id), image(n))
@@ -52,7 +52,7 @@ test('the oldest specs are forgotten, and all of them with the service', async (
   assert.deepEqual(fixture.store.view.revisions.list(), [])
 })
 
-test('any kept spec can be gone back to; it becomes the newest', async () => {
+test('6.25 any kept spec can be gone back to; it becomes the newest', async () => {
   const fixture = new Fixture()
   const { id } = await fixture.addService(image(1))
   for (const n of [2, 3, 4]) await fixture.update(fixture.service(id), image(n))
@@ -82,7 +82,7 @@ test('what is not kept, and what is there already, cannot be gone back to', asyn
   await assertRpcFails(rollback(9), 'NotFound', 'service web has no revision 9: it has 1, 2')
 })
 
-test('a former spec whose secret is gone is refused', async () => {
+test('13.8 a former spec whose secret is gone is refused', async () => {
   const fixture = new Fixture()
   const { id: SecretID } = await fixture.control.createSecret({ spec: { Name: 'key', Data: 'eA==' } })
   const Secrets = [{ SecretID, SecretName: 'key', File: { Name: 'key', UID: '0', GID: '0', Mode: 292 } }]

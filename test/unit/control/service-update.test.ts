@@ -4,7 +4,7 @@ import { Fixture, aSpec, assertFails, assertRpcFails } from './fixture.js'
 
 const v2 = aSpec({}, { Image: 'busybox:2' })
 
-test('an update replaces the spec and keeps the one before', async () => {
+test('1.7 an update replaces the spec and keeps the one before', async () => {
   const fixture = new Fixture()
   const before = await fixture.addService(aSpec({ Labels: { a: '1' } }), 'auth1')
   await fixture.write((tx) =>
@@ -22,7 +22,7 @@ test('an update replaces the spec and keeps the one before', async () => {
   assert.ok(after.version > version)
 })
 
-test('a rollback swaps the specs, again and again', async () => {
+test('6.20 a rollback swaps the specs, again and again', async () => {
   const fixture = new Fixture()
   const { id } = await fixture.addService(aSpec())
   await fixture.update(fixture.service(id), v2)
@@ -42,7 +42,7 @@ test('a rollback swaps the specs, again and again', async () => {
   assert.deepEqual(fixture.service(id).spec, updated.spec)
 })
 
-test('there must be a spec to go back to', async () => {
+test('6.20 there must be a spec to go back to', async () => {
   const fixture = new Fixture()
   const service = await fixture.addService(aSpec())
   await assertRpcFails(
@@ -57,7 +57,7 @@ test('there must be a spec to go back to', async () => {
   )
 })
 
-test('a rollback to a spec whose secret is gone is refused', async () => {
+test('13.8 a rollback to a spec whose secret is gone is refused', async () => {
   const fixture = new Fixture()
   const { id: secretId } = await fixture.control.createSecret({ spec: { Name: 's', Data: 'YQ==' } })
   const withSecret = aSpec({}, { Secrets: [{ SecretID: secretId, SecretName: 's', File: { Name: 's' } }] })
@@ -71,7 +71,7 @@ test('a rollback to a spec whose secret is gone is refused', async () => {
   )
 })
 
-test('credentials are kept from where the user says', async () => {
+test('12.6 credentials are kept from where the user says', async () => {
   const fixture = new Fixture()
   const service = await fixture.addService(aSpec(), 'first')
   const auth = () => fixture.service(service.id).registryAuth
@@ -83,7 +83,7 @@ test('credentials are kept from where the user says', async () => {
   assert.equal(auth(), 'first')
 })
 
-test('a stale version is found last', async () => {
+test('1.3 a stale version is found last', async () => {
   const fixture = new Fixture()
   const service = await fixture.addService(aSpec())
   const stale = { version: service.version + 100 }
@@ -106,7 +106,7 @@ test('a stale version is found last', async () => {
   assert.deepEqual(fixture.service(service.id), service)
 })
 
-test('checks come in Docker’s order: form, then existence, then the rules', async () => {
+test('12.4 checks come in Docker’s order: form, then existence, then the rules', async () => {
   const fixture = new Fixture()
   const call = (spec: object) =>
     fixture.control.updateService({
@@ -135,7 +135,7 @@ test('a service may keep its own ports, and not take another’s', async () => {
   )
 })
 
-test('networks in the old place move only together with the new', async () => {
+test('13.2 networks in the old place move only together with the new', async () => {
   const fixture = new Fixture()
   const { id: a } = await fixture.control.createNetwork({ spec: { Name: 'a' } })
   await fixture.control.createNetwork({ spec: { Name: 'b' } })
@@ -149,7 +149,7 @@ test('networks in the old place move only together with the new', async () => {
   assert.deepEqual(fixture.service(service.id).spec.TaskTemplate?.Networks, [{ Target: a }])
 })
 
-test('each update of a job is a new iteration', async () => {
+test('5.1 each update of a job is a new iteration', async () => {
   const fixture = new Fixture()
   const job = aSpec({ Mode: { ReplicatedJob: {} } })
   const service = await fixture.addService(job)
@@ -161,14 +161,14 @@ test('each update of a job is a new iteration', async () => {
   })
 })
 
-test('of two updates from one version only the first succeeds', async () => {
+test('1.3 of two updates from one version only the first succeeds', async () => {
   const fixture = new Fixture()
   const service = await fixture.addService(aSpec())
   const results = await Promise.allSettled([fixture.update(service, v2), fixture.update(service, v2)])
   assert.deepEqual(results.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
 })
 
-test('a service is removed by name, prefix or ID', async () => {
+test('13.3 a service is removed by name, prefix or ID', async () => {
   const fixture = new Fixture()
   const { id } = await fixture.addService(aSpec())
   await assertFails(fixture.control.removeService({ id: 'WEB' }), 'NotFound', 'service WEB not found')

@@ -16,7 +16,7 @@ test('a session makes its node READY, with address and description', async () =>
   await cluster.dispatcher.stop()
 })
 
-test('a node whose connection died is DOWN 3 s later', async () => {
+test('2.10 a node whose connection died is DOWN 3 s later', async () => {
   const cluster = await Fixture.start()
   const agent = await cluster.open()
   agent.link.cut()
@@ -42,7 +42,7 @@ test('a node that comes back within 3 s was never down, and nothing is written',
   await cluster.dispatcher.stop()
 })
 
-test('a silent node is DOWN after three periods; its session ends', async () => {
+test('2.10 a silent node is DOWN after three periods; its session ends', async () => {
   const cluster = await Fixture.start()
   const agent = await cluster.open()
   await cluster.run(14_000)
@@ -53,7 +53,7 @@ test('a silent node is DOWN after three periods; its session ends', async () => 
   await cluster.dispatcher.stop()
 })
 
-test('a node that beats stays READY, and beats are not written', async () => {
+test('2.10 a node that beats stays READY, and beats are not written', async () => {
   const cluster = await Fixture.start()
   const agent = await cluster.open()
   const { appliedIndex } = cluster.store
@@ -72,7 +72,7 @@ test('a node that beats stays READY, and beats are not written', async () => {
   await cluster.dispatcher.stop()
 })
 
-test('a new leader knows nothing of the nodes and gives them time to find it', async () => {
+test('2.11 a new leader knows nothing of the nodes and gives them time to find it', async () => {
   const cluster = await Fixture.start()
   await cluster.open('n1')
   await cluster.open('n2')
@@ -89,7 +89,7 @@ test('a new leader knows nothing of the nodes and gives them time to find it', a
   await cluster.dispatcher.stop()
 })
 
-test('tasks of a node that was down for 24 h are orphans, whoever led meanwhile', async () => {
+test('2.12 tasks of a node that was down for 24 h are orphans, whoever led meanwhile', async () => {
   const cluster = await Fixture.start()
   const agent = await cluster.open()
   await cluster.addTask('runs')
@@ -109,7 +109,7 @@ test('tasks of a node that was down for 24 h are orphans, whoever led meanwhile'
   await cluster.dispatcher.stop()
 })
 
-test('a node that returns in time keeps its tasks', async () => {
+test('2.12 a node that returns in time keeps its tasks', async () => {
   const cluster = await Fixture.start()
   const agent = await cluster.open()
   await cluster.addTask('t')

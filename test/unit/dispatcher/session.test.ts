@@ -124,7 +124,7 @@ test('a report is acknowledged only when it is committed', async () => {
   await cluster.dispatcher.stop()
 })
 
-test('states never go back, the same again is not written, unknown tasks are skipped', async () => {
+test('2.2 states never go back, the same again is not written, unknown tasks are skipped', async () => {
   const cluster = await Fixture.start()
   await cluster.addTask('t')
   const agent = await cluster.open()
@@ -146,7 +146,7 @@ test('states never go back, the same again is not written, unknown tasks are ski
   await cluster.dispatcher.stop()
 })
 
-test("another node's task is refused, the rest of the report counts", async () => {
+test("2.3 another node's task is refused, the rest of the report counts", async () => {
   const cluster = await Fixture.start()
   await cluster.addTask('own')
   await cluster.addTask('foreign', 'n2')

@@ -57,29 +57,29 @@ const failing = [
   'nobody.knows==x',
   'nobody.knows!=x',
 ]
-for (const expression of holding) test(`holds: ${expression}`, () => assert.equal(matches(expression), true))
+for (const expression of holding) test(`11.1 holds: ${expression}`, () => assert.equal(matches(expression), true))
 for (const expression of failing)
-  test(`does not hold: ${expression}`, () => assert.equal(matches(expression), false))
+  test(`11.1 does not hold: ${expression}`, () => assert.equal(matches(expression), false))
 
-test('all must hold, and none at all do', () => {
+test('11.1 all must hold, and none at all do', () => {
   assert.equal(matches('node.role==manager', 'node.hostname==box'), true)
   assert.equal(matches('node.role==manager', 'node.hostname==other'), false)
   assert.equal(matches(), true)
 })
 
-test('a node that has not reported yet has empty values', () => {
+test('11.2 a node that has not reported yet has empty values', () => {
   const { description: _, ...silent } = node
   assert.equal(nodeMatches(parseConstraints(['node.hostname!=x', 'engine.labels.a!=b']), silent), true)
   assert.equal(nodeMatches(parseConstraints(['node.hostname==x']), silent), false)
 })
 
-test('an expression is split once, and its sides are trimmed', () => {
+test('11.3 an expression is split once, and its sides are trimmed', () => {
   assert.deepEqual(parseConstraints(['  node.id  !=  a b ']), [
     { key: 'node.id', operator: '!=', value: 'a b' },
   ])
 })
 
-test('what cannot be read', () => {
+test('11.3 what cannot be read', () => {
   const cases = {
     foo: 'constraint expected one operator from ==, !=',
     'node.id=x': 'constraint expected one operator from ==, !=',

@@ -48,7 +48,7 @@ const expanded: Readonly<Record<string, string>> = {
   '{{html "<a>"}}{{urlquery "a b&"}}': '&lt;a&gt;a+b%26',
 }
 for (const [source, result] of Object.entries(expanded)) {
-  test(`expands ${source}`, () => assert.equal(expand(source), result))
+  test(`11.4 expands ${source}`, () => assert.equal(expand(source), result))
 }
 
 const at = (column: string, what: string) =>
@@ -86,7 +86,7 @@ const refused: Readonly<Record<string, string>> = {
   '{{secret "gone"}}': `${at('2', 'secret "gone"')}error calling secret: secret target gone not found`,
 }
 for (const [source, message] of Object.entries(refused)) {
-  test(`refuses ${JSON.stringify(source)}`, () => {
+  test(`11.4 refuses ${JSON.stringify(source)}`, () => {
     assert.throws(
       () => expand(source),
       (error) => {
@@ -98,7 +98,7 @@ for (const [source, message] of Object.entries(refused)) {
   })
 }
 
-test('only some fields of a container are templates', () => {
+test('11.4 only some fields of a container are templates', () => {
   const t = '{{.Task.Slot}}'
   const spec = expandContainerSpec(
     {
@@ -153,7 +153,7 @@ test('errors say where the template stood', () => {
   }
 })
 
-test('payloads reach what their task refers to', () => {
+test('11.5 payloads reach what their task refers to', () => {
   const reach = { secrets: { key: 's3' }, configs: { c: 'd' }, env: { HOME: '/' } }
   assert.equal(
     expandPayload('{{secret "key"}} {{config "c"}} {{env "HOME"}}{{env "no"}}', context, reach),

@@ -19,13 +19,13 @@ function isDirtyAfter(change: ServiceSpec, from: ServiceSpec = {}): boolean {
   return isTaskDirty(after, task, aNode())
 }
 
-test('6.dirty.1 the same spec version is clean whatever the specs say', () => {
+test('6.1 the same spec version is clean whatever the specs say', () => {
   const service = aService({}, { specVersion: 3 })
   const task = aTask(service, { spec: { ContainerSpec: { Image: 'other' } } })
   assert.equal(isTaskDirty(service, task, aNode()), false)
 })
 
-test('6.dirty.2 a placement that the node satisfies is no reason, one that it fails is', () => {
+test('6.2 a placement that the node satisfies is no reason, one that it fails is', () => {
   const placed = (Constraints: string[]) => ({ TaskTemplate: { ...template, Placement: { Constraints } } })
   assert.equal(isDirtyAfter(placed(['node.id==node1'])), false)
   assert.equal(isDirtyAfter(placed(['node.id==node2'])), true)
@@ -33,13 +33,13 @@ test('6.dirty.2 a placement that the node satisfies is no reason, one that it fa
   assert.equal(isDirtyAfter({ TaskTemplate: { ...template, Placement } }), false)
 })
 
-test('6.dirty.2 a task without a node is dirty after any change of the placement', () => {
+test('6.2 a task without a node is dirty after any change of the placement', () => {
   const before = aService({ TaskTemplate: template })
   const after = aService({ TaskTemplate: { ...template, Placement: {} } }, { specVersion: 7 })
   assert.equal(isTaskDirty(after, aTask(before), undefined), true)
 })
 
-test('6.dirty.3 any other change of the task spec is a reason', () => {
+test('6.3 any other change of the task spec is a reason', () => {
   const changes: TaskSpec[] = [
     { ContainerSpec: { Image: 'app:2', Env: ['A=1'] } },
     { ContainerSpec: { Image: 'app:1', Env: ['A=2'] } },
@@ -55,7 +55,7 @@ test('6.dirty.3 any other change of the task spec is a reason', () => {
   }
 })
 
-test('6.dirty.3 replicas, labels and update settings are none', () => {
+test('6.3 replicas, labels and update settings are none', () => {
   const change: ServiceSpec = {
     Labels: { a: 'b' },
     Mode: { Replicated: { Replicas: 9 } },
@@ -65,12 +65,12 @@ test('6.dirty.3 replicas, labels and update settings are none', () => {
   assert.equal(isDirtyAfter(change), false)
 })
 
-test('6.dirty.3 members that are absent, null or empty lists are the same', () => {
+test('6.3 members that are absent, null or empty lists are the same', () => {
   const sent = JSON.parse('{"Image":"app:1","Env":["A=1"],"Args":[],"Mounts":null}') as object
   assert.equal(isDirtyAfter({ TaskTemplate: { ...template, ContainerSpec: sent } }), false)
 })
 
-test('6.dirty.3 credentials are a reason only where the image may be missing', () => {
+test('6.4 credentials are a reason only where the image may be missing', () => {
   const service = aService({ TaskTemplate: template }, { specVersion: 7, registryAuth: 'new' })
   const of = (state: TaskState, desiredState: TaskState = TaskState.Running) =>
     isTaskDirty(service, aTask(service, { specVersion: 0, state, desiredState }), aNode())
@@ -81,7 +81,7 @@ test('6.dirty.3 credentials are a reason only where the image may be missing', (
   assert.equal(of(TaskState.Running, TaskState.Shutdown), true)
 })
 
-test('6.dirty.4 ports and endpoint mode are a reason', () => {
+test('6.5 ports and endpoint mode are a reason', () => {
   const ports = (...Ports: number[]): EndpointSpec => ({
     Ports: Ports.map((TargetPort) => ({ TargetPort, PublishedPort: 0 })),
   })
@@ -96,7 +96,7 @@ test('6.dirty.4 ports and endpoint mode are a reason', () => {
   assert.equal(isDirtyAfter({ EndpointSpec: full }, { EndpointSpec: ports(80) }), false)
 })
 
-test('6.dirty.4 a placement that the node satisfies does not hide new ports', () => {
+test('6.5 a placement that the node satisfies does not hide new ports', () => {
   const TaskTemplate = { ...template, Placement: { Constraints: ['node.id==node1'] } }
   const EndpointSpec = { Ports: [{ TargetPort: 80 }] }
   assert.equal(isDirtyAfter({ TaskTemplate, EndpointSpec }), true)

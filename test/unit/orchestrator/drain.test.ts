@@ -182,7 +182,7 @@ test('3.8 a new leader goes on with a drain, with no more slots under way than b
   }
 })
 
-test('3.8 a moved task takes its past along, and is no failure of the update', async () => {
+test('3.8, 7.7 a moved task takes its past along, and is no failure of the update', async () => {
   const RestartPolicy = { MaxAttempts: 2, Delay: 100 * ms }
   const TaskTemplate = { ContainerSpec: { Image: 'app:1' }, RestartPolicy }
   const { h, id, a, b, on } = await drainable(1, { Order: 'start-first' }, { TaskTemplate })

@@ -18,7 +18,7 @@ function reserving(memory: number): TaskSpec {
   return { Resources: { Reservations: { MemoryBytes: memory * GiB } } }
 }
 
-test('8.enforcer the constraints of the service decide, not those the task was made with', () => {
+test('8.7 the constraints of the service decide, not those the task was made with', () => {
   const service = aService({ TaskTemplate: { Placement: { Constraints: ['node.labels.zone==a'] } } })
   const task = aTask(service, { spec: {} })
   const inZone = (zone: string) => aNode('node1', { spec: { Labels: { zone } } })
@@ -32,7 +32,7 @@ test('8.enforcer the constraints of the service decide, not those the task was m
   )
 })
 
-test('8.enforcer only on active nodes, and only tasks that are to run', () => {
+test('8.7 only on active nodes, and only tasks that are to run', () => {
   const service = aService({ TaskTemplate: { Placement: { Constraints: ['node.id==other'] } } })
   const task = aTask(service)
   for (const Availability of ['pause', 'drain']) {
@@ -50,7 +50,7 @@ test('8.enforcer only on active nodes, and only tasks that are to run', () => {
   )
 })
 
-test('8.enforcer a node that became too small keeps what runs, and the older tasks', () => {
+test('8.8 a node that became too small keeps what runs, and the older tasks', () => {
   const service = aService({ TaskTemplate: reserving(2) })
   const preparing = aTask(service, { state: TaskState.Preparing, createdAtMs: 1 })
   const newer = aTask(service, { createdAtMs: 3 })
@@ -62,13 +62,13 @@ test('8.enforcer a node that became too small keeps what runs, and the older tas
   assert.deepEqual(victims(3), [preparing.id, newer.id])
 })
 
-test('8.enforcer a smaller task may stay where a larger one does not fit', () => {
+test('8.8 a smaller task may stay where a larger one does not fit', () => {
   const large = aTask(aService({ TaskTemplate: reserving(3) }), { createdAtMs: 1 })
   const small = aTask(aService({ TaskTemplate: reserving(1) }), { createdAtMs: 2 })
   assert.deepEqual(planEnforcement(nodeWith({ MemoryBytes: 2 * GiB }), [large, small], none), [large.id])
 })
 
-test('8.enforcer assigned generic resources must still be there, and each belongs to one task', () => {
+test('8.8 assigned generic resources must still be there, and each belongs to one task', () => {
   const gpu = (Value: string) => ({ NamedResourceSpec: { Kind: 'gpu', Value } })
   const ssd = (Value: number) => ({ DiscreteResourceSpec: { Kind: 'ssd', Value } })
   const with_ = (createdAtMs: number, ...assignedGenericResources: object[]) =>
@@ -78,7 +78,7 @@ test('8.enforcer assigned generic resources must still be there, and each belong
   assert.deepEqual(planEnforcement(node, tasks, none), [tasks[0]?.id, tasks[3]?.id])
 })
 
-test('8.enforcer a task that must go is stopped, and its slot filled when it has stopped', async () => {
+test('8.9 a task that must go is stopped, and its slot filled when it has stopped', async () => {
   const h = new Harness()
   const [a = '', b = ''] = await h.addNodes(2, { Labels: { zone: 'a' } })
   const TaskTemplate = {

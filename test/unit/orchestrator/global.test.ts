@@ -22,7 +22,7 @@ async function deployed(template: TaskSpec = {}, more: ServiceSpec = {}) {
   return { h, id, nodes, on }
 }
 
-test('4 every node gets one task, with its node, slot 0 and desired state RUNNING from the start', async () => {
+test('4.1 every node gets one task, with its node, slot 0 and desired state RUNNING from the start', async () => {
   const { h, id, nodes, on } = await deployed()
   assert.deepEqual(on(), nodes)
   for (const task of h.tasks(id)) assert.deepEqual([task.slot, task.desiredState], [0, Running])
@@ -32,7 +32,7 @@ test('4 every node gets one task, with its node, slot 0 and desired state RUNNIN
   await h.stop()
 })
 
-test('4 constraints choose the nodes, at any time', async () => {
+test('4.2 constraints choose the nodes, at any time', async () => {
   const { h, nodes, on } = await deployed({ Placement: { Constraints: ['node.labels.zone==a'] } })
   assert.deepEqual(on(), [])
   const label = (id: string, zone: string) =>
@@ -46,7 +46,7 @@ test('4 constraints choose the nodes, at any time', async () => {
   await h.stop()
 })
 
-test('4 new constraints take the tasks from nodes that fail them', async () => {
+test('4.2 new constraints take the tasks from nodes that fail them', async () => {
   const { h, id, nodes, on } = await deployed()
   await h.updateService(id, (spec) => ({
     ...spec,
@@ -58,7 +58,7 @@ test('4 new constraints take the tasks from nodes that fail them', async () => {
   await h.stop()
 })
 
-test('4 drain and down stop the task, without another in its place', async () => {
+test('4.3 drain and down stop the task, without another in its place', async () => {
   const { h, id, nodes, on } = await deployed()
   await h.setAvailability(nodes[0] ?? '', 'drain')
   h.silent.add(nodes[1] ?? '')
@@ -72,7 +72,7 @@ test('4 drain and down stop the task, without another in its place', async () =>
   await h.stop()
 })
 
-test('4 a node that is active again gets its task whatever the restart policy', async () => {
+test('4.9 a node that is active again gets its task whatever the restart policy', async () => {
   const { h, nodes, on } = await deployed({ RestartPolicy: { Condition: 'none' } })
   await h.setAvailability(nodes[0] ?? '', 'drain')
   await h.run(1000)
@@ -82,7 +82,7 @@ test('4 a node that is active again gets its task whatever the restart policy', 
   await h.stop()
 })
 
-test('4 but not one whose task came to its own end', async () => {
+test('4.9 but not one whose task came to its own end', async () => {
   const { h, id, nodes, on } = await deployed({ RestartPolicy: { Condition: 'none' } })
   const done = h.running(id).find(({ nodeId }) => nodeId === nodes[0])
   await h.report(done?.id ?? '', Complete)
@@ -94,7 +94,7 @@ test('4 but not one whose task came to its own end', async () => {
   await h.stop()
 })
 
-test('4 a paused node keeps its task as it is, and gets none', async () => {
+test('4.4 a paused node keeps its task as it is, and gets none', async () => {
   const { h, id, nodes, on } = await deployed()
   await h.setAvailability(nodes[0] ?? '', 'pause')
   await h.updateService(id, withImage('app:2'))
@@ -114,7 +114,7 @@ test('4 a paused node keeps its task as it is, and gets none', async () => {
   await h.stop()
 })
 
-test('4 a task that ends on a paused node is not followed by another', async () => {
+test('4.4 a task that ends on a paused node is not followed by another', async () => {
   const { h, id, nodes, on } = await deployed()
   await h.setAvailability(nodes[0] ?? '', 'pause')
   await h.report(h.running(id).find(({ nodeId }) => nodeId === nodes[0])?.id ?? '', Failed)
@@ -124,7 +124,7 @@ test('4 a task that ends on a paused node is not followed by another', async () 
   await h.stop()
 })
 
-test('4 a task that ends is followed by one on the same node', async () => {
+test('4.5 a task that ends is followed by one on the same node', async () => {
   const { h, id, nodes, on } = await deployed()
   await h.report(h.running(id).find(({ nodeId }) => nodeId === nodes[0])?.id ?? '', Failed)
   await h.run(1000)
@@ -133,7 +133,7 @@ test('4 a task that ends is followed by one on the same node', async () => {
   await h.stop()
 })
 
-test('4 tasks of a removed node go with it', async () => {
+test('4.6 tasks of a removed node go with it', async () => {
   const { h, id, nodes } = await deployed()
   h.silent.add(nodes[0] ?? '')
   await h.setNodeState(nodes[0] ?? '', 'down')
@@ -149,14 +149,14 @@ test('4 tasks of a removed node go with it', async () => {
   await h.stop()
 })
 
-test('4 a removed service has its tasks stopped, then forgotten', async () => {
+test('4.7 a removed service has its tasks stopped, then forgotten', async () => {
   const { h, id } = await deployed()
   await h.removeService(id)
   await h.until('no tasks', () => h.tasks(id).length === 0)
   await h.stop()
 })
 
-test('4 an update goes node by node, and a change of a node does not speed it up', async () => {
+test('4.8 an update goes node by node, and a change of a node does not speed it up', async () => {
   const { h, id, nodes } = await deployed({}, { UpdateConfig: { Parallelism: 1, Delay: 60_000 * ms } })
   await h.updateService(id, withImage('app:2'))
   const updated = () => h.running(id).filter((task) => task.spec.ContainerSpec?.Image === 'app:2').length
@@ -169,7 +169,7 @@ test('4 an update goes node by node, and a change of a node does not speed it up
   await h.stop()
 })
 
-test('4 while an old task still stops, the new one waits', async () => {
+test('4.8 while an old task still stops, the new one waits', async () => {
   const { h, id, nodes } = await deployed()
   h.behaviours.set('app:1', { stopMs: 5000 })
   await h.setAvailability(nodes[0] ?? '', 'drain')

@@ -31,7 +31,7 @@ async function updated(template: TaskSpec, more: ServiceSpec = {}) {
 
 const fallback = 'update in progress: stop-first on slot 1, where the old task is in the way'
 
-test('6.start-first a slot falls back to stop-first where the old task has the port', async () => {
+test('6.13 a slot falls back to stop-first where the old task has the port', async () => {
   const port = { TargetPort: 80, PublishedPort: 80, PublishMode: 'host' }
   assert.deepEqual(await updated({}, { EndpointSpec: { Ports: [port] } }), {
     images: ['app:2'],
@@ -39,28 +39,28 @@ test('6.start-first a slot falls back to stop-first where the old task has the p
   })
 })
 
-test('6.start-first ... where it is the one replica that the node may have', async () => {
+test('6.13 ... where it is the one replica that the node may have', async () => {
   assert.deepEqual(await updated({ Placement: { MaxReplicas: 1 } }), {
     images: ['app:2'],
     message: fallback,
   })
 })
 
-test('6.start-first ... where it has the memory', async () => {
+test('6.13 ... where it has the memory', async () => {
   assert.deepEqual(await updated({ Resources: { Reservations: { MemoryBytes: 60 } } }), {
     images: ['app:2'],
     message: fallback,
   })
 })
 
-test('6.start-first but not where there is room for both', async () => {
+test('6.13 but not where there is room for both', async () => {
   assert.deepEqual(await updated({ Resources: { Reservations: { MemoryBytes: 50 } } }), {
     images: ['app:2'],
     message: 'update in progress',
   })
 })
 
-test('6.start-first nor where stopping the old task would not help', async () => {
+test('6.13 nor where stopping the old task would not help', async () => {
   const loops = [...orchestratorLoops, allocatorLoop, schedulerLoop]
   const h = new Harness({ loops, placement: false })
   await h.addNodes(1)
@@ -78,7 +78,7 @@ test('6.start-first nor where stopping the old task would not help', async () =>
   await h.stop()
 })
 
-test('6.start-first a task that has no place yet is in nobody’s way', () => {
+test('6.13 a task that has no place yet is in nobody’s way', () => {
   const Ports = [{ TargetPort: 80, PublishedPort: 80, PublishMode: 'host' }]
   const endpoint = { spec: { Ports }, ports: [], virtualIPs: [] }
   const service = aService({ EndpointSpec: { Ports } })

@@ -23,7 +23,7 @@ async function started(Mode: ServiceMode, RestartPolicy: RestartPolicy = {}, end
   return { h, id, nodes, inState, active }
 }
 
-test('5.replicated max concurrent tasks run at one time, until enough have completed', async () => {
+test('5.2 max concurrent tasks run at one time, until enough have completed', async () => {
   const mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 7 } }
   const { h, id, inState, active } = await started(mode)
   assert.deepEqual(
@@ -54,7 +54,7 @@ test('5.replicated max concurrent tasks run at one time, until enough have compl
   await h.stop()
 })
 
-test('5.replicated one task where the job does not say how many, as many as may run where it says that', async () => {
+test('5.3 one task where the job does not say how many, as many as may run where it says that', async () => {
   for (const [job, expected] of [
     [{}, 1],
     [{ MaxConcurrent: 3 }, 3],
@@ -66,7 +66,7 @@ test('5.replicated one task where the job does not say how many, as many as may 
   }
 })
 
-test('5.replicated a task that fails is tried again in its slot, one that completes is not', async () => {
+test('5.4 a task that fails is tried again in its slot, one that completes is not', async () => {
   const { h, id, inState } = await started({ ReplicatedJob: {} }, { Condition: 'any' })
   await h.report(inState(Running)[0]?.id ?? '', Failed)
   await h.run(20_000)
@@ -78,7 +78,7 @@ test('5.replicated a task that fails is tried again in its slot, one that comple
   await h.stop()
 })
 
-test('5.replicated used-up attempts leave the slot failed', async () => {
+test('5.5 used-up attempts leave the slot failed', async () => {
   const mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 2 } }
   const { h, id, inState } = await started(mode, { MaxAttempts: 1 })
   h.behaviours.set('job:1', { refuses: 'failed' })
@@ -92,7 +92,7 @@ test('5.replicated used-up attempts leave the slot failed', async () => {
   await h.stop()
 })
 
-test('5.replicated a task on a drained or lost node is moved', async () => {
+test('5.6 a task on a drained or lost node is moved', async () => {
   const { h, id, inState, active } = await started(
     { ReplicatedJob: { MaxConcurrent: 2 } },
     { Condition: 'none' },
@@ -107,7 +107,7 @@ test('5.replicated a task on a drained or lost node is moved', async () => {
   await h.stop()
 })
 
-test('5.iteration every update runs the job again; what still runs of the last one is stopped', async () => {
+test('5.1 every update runs the job again; what still runs of the last one is stopped', async () => {
   const mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 2 } }
   const { h, id, inState } = await started(mode)
   h.behaviours.set('job:1', { endsAfterMs: 50_000, endState: Complete })
@@ -124,7 +124,7 @@ test('5.iteration every update runs the job again; what still runs of the last o
   await h.stop()
 })
 
-test('5.global every node runs it once, nodes that come later too', async () => {
+test('5.7 every node runs it once, nodes that come later too', async () => {
   const { h, id, nodes, inState } = await started({ GlobalJob: {} })
   await h.run(5000)
   const [added = ''] = await h.addNodes(1)
@@ -140,7 +140,7 @@ test('5.global every node runs it once, nodes that come later too', async () => 
   await h.stop()
 })
 
-test('5.global drained, paused and unready nodes are left out, until they are back', async () => {
+test('5.7 drained, paused and unready nodes are left out, until they are back', async () => {
   const { h, id, nodes, inState } = await started({ GlobalJob: {} }, {}, 30_000)
   await h.setAvailability(nodes[0] ?? '', 'drain')
   await h.run(2000)
@@ -157,7 +157,7 @@ test('5.global drained, paused and unready nodes are left out, until they are ba
   await h.stop()
 })
 
-test('5.global the number of attempts holds', async () => {
+test('5.5 the number of attempts holds', async () => {
   const { h, id, nodes, inState } = await started({ GlobalJob: {} }, { MaxAttempts: 1 }, 30_000)
   h.behaviours.set('job:1', { refuses: 'failed' })
   await h.report(inState(Running).find(({ nodeId }) => nodeId === nodes[0])?.id ?? '', Failed)
@@ -167,7 +167,7 @@ test('5.global the number of attempts holds', async () => {
   await h.stop()
 })
 
-test('5.history old iterations go with the history limit', async () => {
+test('5.8 old iterations go with the history limit', async () => {
   for (const mode of [{ ReplicatedJob: { MaxConcurrent: 2 } }, { GlobalJob: {} }]) {
     const { h, id, inState } = await started(mode)
     for (let run = 0; run < 8; run++) {
@@ -183,14 +183,14 @@ test('5.history old iterations go with the history limit', async () => {
   }
 })
 
-test('5 a removed job leaves nothing behind', async () => {
+test('5.9 a removed job leaves nothing behind', async () => {
   const { h, id } = await started({ ReplicatedJob: { MaxConcurrent: 2 } }, {}, 100_000)
   await h.removeService(id)
   await h.until('no tasks', () => h.tasks(id).length === 0)
   await h.stop()
 })
 
-test('5 a new leader goes on with it', async () => {
+test('5.10 a new leader goes on with it', async () => {
   const mode = { ReplicatedJob: { MaxConcurrent: 2, TotalCompletions: 6 } }
   const { h, id, inState } = await started(mode)
   for (let change = 0; change < 4; change++) {

@@ -30,7 +30,7 @@ function removed(count: number, limit: number, policy: RestartPolicy = {}): numb
   return removeTaskIds.length
 }
 
-test('8.a tasks to be removed go once they have ended or can never begin', () => {
+test('8.1 tasks to be removed go once they have ended or can never begin', () => {
   const removable = (state: TaskState, desiredState: TaskState = Remove) =>
     isRemovable(aTask(service, { state, desiredState }))
   assert.deepEqual(
@@ -40,45 +40,45 @@ test('8.a tasks to be removed go once they have ended or can never begin', () =>
   assert.equal(removable(Failed, Shutdown), false)
 })
 
-test('8.b attachments go with their node', () => {
+test('8.2 attachments go with their node', () => {
   const { serviceId: _, ...attachment } = aTask(service, { state: Orphaned })
   assert.equal(isRemovable(attachment), true)
   assert.equal(isRemovable(aTask(service, { state: Orphaned })), false)
 })
 
-test('8.limit counts the live task', () => {
+test('8.3 counts the live task', () => {
   assert.equal(removed(4, 5), 0)
   assert.equal(removed(6, 5), 2)
   assert.equal(removed(3, 1), 3)
   assert.equal(removed(3, 0), 3)
 })
 
-test('8.limit negative keeps everything', () => {
+test('8.3 negative keeps everything', () => {
   assert.equal(removed(50, -1), 0)
 })
 
-test('8.limit is max attempts + 1 where there are such', () => {
+test('8.4 is max attempts + 1 where there are such', () => {
   assert.equal(removed(9, 5, { MaxAttempts: 2 }), 7)
   assert.equal(removed(9, 5, { MaxAttempts: 8 }), 1)
 })
 
-test('8.limit tasks that still run or stop stay, and are waited for', () => {
+test('8.5 tasks that still run or stop stay, and are waited for', () => {
   const stopping = aTask(service, { state: Running, desiredState: Shutdown })
   const plan = planHistory(service, [aTask(service), stopping], 1)
   assert.deepEqual(plan, { removeTaskIds: [], waits: true })
 })
 
-test('8.limit a task that ended before its start was due stays until it is followed', () => {
+test('8.6 a task that ended before its start was due stays until it is followed', () => {
   const ended = aTask(service, { state: Rejected, desiredState: Ready })
   assert.deepEqual(planHistory(service, [aTask(service), ended], 1).removeTaskIds, [])
 })
 
-test('8.limit a task that was told to stop before it had a node is history', () => {
+test('8.5 a task that was told to stop before it had a node is history', () => {
   const never = aTask(service, { state: Pending, desiredState: Shutdown })
   assert.deepEqual(planHistory(service, [aTask(service), never], 1).removeTaskIds, [never.id])
 })
 
-test('8.limit the last task of a slot that nobody restarts stays', () => {
+test('8.6 the last task of a slot that nobody restarts stays', () => {
   const [first, last] = [1, 2].map((createdAtMs) =>
     aTask(service, { state: Complete, desiredState: Shutdown, createdAtMs, atMs: createdAtMs }),
   )
@@ -101,19 +101,19 @@ async function crashing(limit: number | undefined) {
   return { h, id }
 }
 
-test('8 five tasks are kept per slot, the live one included', async () => {
+test('8.3 five tasks are kept per slot, the live one included', async () => {
   const { h, id } = await crashing(undefined)
   assert.equal(h.tasks(id).length, 10)
   await h.stop()
 })
 
-test('8 the cluster can set another limit', async () => {
+test('8.3 the cluster can set another limit', async () => {
   const { h, id } = await crashing(2)
   assert.equal(h.tasks(id).length, 4)
   await h.stop()
 })
 
-test('8 a lower limit holds for what is there already, a new leader too', async () => {
+test('8.3 a lower limit holds for what is there already, a new leader too', async () => {
   const { h, id } = await crashing(5)
   const done = h.store.update((tx) => {
     tx.update('clusters', 'cluster', {

@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import type { Task } from '../../../src/model/objects.js'
 import { TaskState } from '../../../src/model/task-state.js'
 import { orchestratorLoops } from '../../../src/orchestrator/index.js'
+import { newTask } from '../../../src/orchestrator/task.js'
 import { planReplicated } from '../../../src/orchestrator/replicated/plan.js'
+import { SimulatedEnv } from '../../lib/simulated-env.js'
 import { Harness, replicated, second, withImage } from '../../sim/orchestrator/harness.js'
 import { aService, aTask, inOrder } from './builders.js'
 
@@ -17,7 +19,7 @@ function keptSlots(replicas: number, tasks: readonly Task[]): readonly number[] 
   return planReplicated(scaled(replicas), tasks).slots.map(({ slot }) => slot)
 }
 
-test('3 a new service gets one task per slot, from 1, with its own spec object', async () => {
+test('3.1 a new service gets one task per slot, from 1, with its own spec object', async () => {
   const h = new Harness()
   await h.addNodes(3)
   const id = await h.createService(replicated('web', 5))
@@ -29,11 +31,11 @@ test('3 a new service gets one task per slot, from 1, with its own spec object',
   await h.stop()
 })
 
-test('3 without a mode a service has one replica', () => {
+test('3.2 without a mode a service has one replica', () => {
   assert.deepEqual(planReplicated(aService(), []).createSlots, [1])
 })
 
-test('3 more tasks than a transaction holds are created without a gap', async () => {
+test('1.4 more tasks than a transaction holds are created without a gap', async () => {
   const h = new Harness({ agents: false })
   const id = await h.createService(replicated('web', 1234))
   await h.until('all tasks', () => h.tasks(id).length === 1234)
@@ -46,7 +48,7 @@ test('3 more tasks than a transaction holds are created without a gap', async ()
   await h.stop()
 })
 
-test('3 a removed service has its tasks stopped, then forgotten', async () => {
+test('3.7 a removed service has its tasks stopped, then forgotten', async () => {
   const h = new Harness()
   await h.addNodes(2)
   h.behaviours.set('app:1', { stopMs: 8000 })
@@ -61,7 +63,7 @@ test('3 a removed service has its tasks stopped, then forgotten', async () => {
   await h.stop()
 })
 
-test('3.1 a slot whose task is not to be restarted counts as filled', () => {
+test('3.3 a slot whose task is not to be restarted counts as filled', () => {
   const service = aService({
     Mode: { Replicated: { Replicas: 2 } },
     TaskTemplate: { RestartPolicy: { Condition: 'none' } },
@@ -70,7 +72,7 @@ test('3.1 a slot whose task is not to be restarted counts as filled', () => {
   assert.deepEqual(planReplicated(service, [done]).createSlots, [2])
 })
 
-test('3.1 such a slot is dead while a rollback from its spec runs', () => {
+test('3.3 such a slot is dead while a rollback from its spec runs', () => {
   const spec = {
     Mode: { Replicated: { Replicas: 1 } },
     TaskTemplate: { RestartPolicy: { Condition: 'none' } },
@@ -82,7 +84,7 @@ test('3.1 such a slot is dead while a rollback from its spec runs', () => {
   assert.deepEqual(planReplicated(service, [current]).createSlots, [])
 })
 
-test('3.3 scale up takes the lowest free slots and keeps the history of those it fills again', () => {
+test('3.4 scale up takes the lowest free slots and keeps the history of those it fills again', () => {
   const service = scaled(3)
   const history = aTask(service, { slot: 1, state: Failed, desiredState: Shutdown })
   const dead = aTask(service, { slot: 9, state: Failed, desiredState: Shutdown })
@@ -91,7 +93,7 @@ test('3.3 scale up takes the lowest free slots and keeps the history of those it
   assert.deepEqual(plan.removeTaskIds, [dead.id])
 })
 
-test('3.3 scale up does not wait for an update', async () => {
+test('3.4 scale up does not wait for an update', async () => {
   const h = new Harness()
   await h.addNodes(2)
   const id = await h.createService(replicated('web', 1))
@@ -104,7 +106,7 @@ test('3.3 scale up does not wait for an update', async () => {
   await h.stop()
 })
 
-test('3.4 scale down keeps running tasks spread over nodes', () => {
+test('3.5 scale down keeps running tasks spread over nodes', () => {
   const service = scaled(0)
   const tasks = [
     aTask(service, { slot: 1, nodeId: 'a' }),
@@ -118,7 +120,7 @@ test('3.4 scale down keeps running tasks spread over nodes', () => {
   assert.deepEqual(keptSlots(1, tasks), [1])
 })
 
-test('3.4 scale down prefers to stop what does not run', () => {
+test('3.5 scale down prefers to stop what does not run', () => {
   const service = scaled(0)
   const tasks = [
     aTask(service, { slot: 1, nodeId: 'a', state: Preparing }),
@@ -128,7 +130,7 @@ test('3.4 scale down prefers to stop what does not run', () => {
   assert.deepEqual(keptSlots(2, tasks), [2, 3])
 })
 
-test('3.4 unassigned slots and slots in the middle of an update go first', () => {
+test('3.5 unassigned slots and slots in the middle of an update go first', () => {
   const service = scaled(0)
   const { nodeId: _, ...unassigned } = aTask(service, { slot: 1, state: TaskState.Pending })
   const tasks = [
@@ -141,7 +143,7 @@ test('3.4 unassigned slots and slots in the middle of an update go first', () =>
   assert.deepEqual(keptSlots(2, tasks), [3, 4])
 })
 
-test('3.4 a slot that is given up goes with its history, but nothing that runs is deleted', async () => {
+test('3.6 a slot that is given up goes with its history, but nothing that runs is deleted', async () => {
   const h = new Harness()
   await h.addNodes(1)
   h.behaviours.set('app:1', { stopMs: 5000 })
@@ -156,7 +158,7 @@ test('3.4 a slot that is given up goes with its history, but nothing that runs i
   await h.stop()
 })
 
-test('3 a slot that is scaled up again waits for the task that is still stopping there', async () => {
+test('3.6 a slot that is scaled up again waits for the task that is still stopping there', async () => {
   const h = new Harness()
   await h.addNodes(1)
   h.behaviours.set('app:1', { stopMs: 5000 })
@@ -174,7 +176,7 @@ test('3 a slot that is scaled up again waits for the task that is still stopping
   await h.stop()
 })
 
-test('3.nodes a drained or lost node has its tasks moved, a paused or unknown one does not', async () => {
+test('2.13 a drained or lost node has its tasks moved, a paused or unknown one does not', async () => {
   const h = new Harness()
   const [a = '', b = '', c = '', d = ''] = await h.addNodes(4)
   const id = await h.createService(replicated('web', 8))
@@ -199,7 +201,7 @@ test('3.nodes a drained or lost node has its tasks moved, a paused or unknown on
   await h.stop()
 })
 
-test('3.leader a new leader goes on with restart delays', async () => {
+test('3.9 a new leader goes on with restart delays', async () => {
   const h = new Harness()
   await h.addNodes(1)
   const spec = { ContainerSpec: { Image: 'app:1' }, RestartPolicy: { Delay: 20 * second } }
@@ -215,7 +217,7 @@ test('3.leader a new leader goes on with restart delays', async () => {
   await h.stop()
 })
 
-test('3.leader tasks whose service is gone are stopped first', async () => {
+test('3.9 tasks whose service is gone are stopped first', async () => {
   const h = new Harness({ loops: [] })
   const [nodeId = ''] = await h.addNodes(1)
   const id = await h.createService(replicated('web', 1))
@@ -231,7 +233,7 @@ test('3.leader tasks whose service is gone are stopped first', async () => {
   await h.stop()
 })
 
-test('3 entries of the log stay small whatever the labels of the service', async () => {
+test('1.4 entries of the log stay small whatever the labels of the service', async () => {
   const h = new Harness({ agents: false })
   const Labels = { big: 'x'.repeat(100_000) }
   const id = await h.createService(replicated('web', 40, { Labels, UpdateConfig: { Parallelism: 0 } }))
@@ -241,4 +243,17 @@ test('3 entries of the log stay small whatever the labels of the service', async
   await h.removeService(id)
   await h.until('no tasks', () => h.tasks(id).length === 0)
   await h.stop()
+})
+
+test('2.9 a new task has the log driver of its service, else of the cluster, and the endpoint', () => {
+  const env = new SimulatedEnv(1)
+  const cluster = { spec: { TaskDefaults: { LogDriver: { Name: 'syslog' } } } }
+  const made = (LogDriver?: { readonly Name: string }) => {
+    const template = { ContainerSpec: { Image: 'app:1' }, ...(LogDriver === undefined ? {} : { LogDriver }) }
+    const service = aService({ TaskTemplate: template, EndpointSpec: { Mode: 'dnsrr' } })
+    return newTask(env, cluster, service, { slot: 1 }, { desiredState: Running })
+  }
+  assert.equal(made({ Name: 'json-file' }).logDriver?.Name, 'json-file')
+  assert.equal(made().logDriver?.Name, 'syslog')
+  assert.deepEqual(made().endpoint?.spec, { Mode: 'dnsrr' })
 })

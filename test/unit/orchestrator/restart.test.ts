@@ -23,7 +23,7 @@ async function running(RestartPolicy: RestartPolicy, replicas = 1) {
   return { h, id, nodes, fail: () => h.report(h.running(id)[0]?.id ?? '', Failed) }
 }
 
-test('7.should condition decides by how the task ended', () => {
+test('7.1 condition decides by how the task ended', () => {
   const restarts = (Condition: string) =>
     [Complete, Failed, Rejected, Shutdown, Orphaned].filter((state) =>
       shouldRestart(aTask(withPolicy({ Condition }), { state })),
@@ -34,12 +34,12 @@ test('7.should condition decides by how the task ended', () => {
   assert.deepEqual(restarts(''), restarts('any'))
 })
 
-test('7.should a finished job is not run again', () => {
+test('7.1 a finished job is not run again', () => {
   const task = aTask(withPolicy({ Condition: 'any' }), { state: Complete, jobIteration: 0 })
   assert.equal(shouldRestart(task), false)
 })
 
-test('7.should attempts within a window: those before it are forgotten, those after the end not counted', () => {
+test('7.3 attempts within a window: those before it are forgotten, those after the end not counted', () => {
   const service = withPolicy({ MaxAttempts: 2, Window: 10 * second })
   const after = (...timesMs: number[]) =>
     shouldRestart(
@@ -54,7 +54,7 @@ test('7.should attempts within a window: those before it are forgotten, those af
   assert.equal(after(95_000, 100_000), true)
 })
 
-test('7.history counts for one spec version only', () => {
+test('7.2 counts for one spec version only', () => {
   const service = withPolicy({ MaxAttempts: 2 })
   const restart = { attempts: 2, quickFailures: 2 }
   const old = aTask(service, { state: Failed, restart, specVersion: 3 })
@@ -62,7 +62,7 @@ test('7.history counts for one spec version only', () => {
   assert.equal(nextRestart({ ...service, specVersion: 3 }, old, 0, 0, false).restart.attempts, 3)
 })
 
-test('7.backoff the delay doubles from the fourth quick failure in a row, up to 5 minutes', () => {
+test('7.9 the delay doubles from the fourth quick failure in a row, up to 5 minutes', () => {
   const service = withPolicy({ Delay: 5 * second })
   const delay = (quickFailures: number, ranMs: number) => {
     const task = aTask(service, { state: Failed, restart: { attempts: 9, quickFailures } })
@@ -107,7 +107,7 @@ test('7.5 the delay is 5 s where the policy has none', async () => {
   await h.stop()
 })
 
-test('7.3 max attempts n give n+1 tasks', async () => {
+test('7.2 max attempts n give n+1 tasks', async () => {
   const { h, id } = await running({ Delay: 100 * ms, MaxAttempts: 2 })
   h.behaviours.set('app:1', { endsAfterMs: 50 })
   await h.report(h.running(id)[0]?.id ?? '', Failed)
@@ -120,7 +120,7 @@ test('7.3 max attempts n give n+1 tasks', async () => {
   await h.stop()
 })
 
-test('7.3 they are counted across a change of the leader', async () => {
+test('7.4 they are counted across a change of the leader', async () => {
   const { h, id, fail } = await running({ Delay: 100 * ms, MaxAttempts: 2 })
   for (let attempt = 0; attempt < 3; attempt++) {
     await fail()
@@ -132,7 +132,7 @@ test('7.3 they are counted across a change of the leader', async () => {
   await h.stop()
 })
 
-test('7.3 a new spec starts counting again', async () => {
+test('7.2 a new spec starts counting again', async () => {
   const { h, id, fail } = await running({ Delay: 100 * ms, MaxAttempts: 1 })
   await fail()
   await h.run(2000)
@@ -148,7 +148,7 @@ test('7.3 a new spec starts counting again', async () => {
   await h.stop()
 })
 
-test('7.3 nobody follows on a task that completed where the condition is on-failure', async () => {
+test('7.1 nobody follows on a task that completed where the condition is on-failure', async () => {
   const { h, id } = await running({ Condition: 'on-failure', Delay: 0 })
   await h.report(h.running(id)[0]?.id ?? '', Complete)
   await h.run(30_000)
@@ -156,7 +156,7 @@ test('7.3 nobody follows on a task that completed where the condition is on-fail
   await h.stop()
 })
 
-test('7.1 a task that fails before its delayed start is followed only after that', async () => {
+test('7.8 a task that fails before its delayed start is followed only after that', async () => {
   const { h, id, fail } = await running({ Delay: 10 * second })
   h.behaviours.set('app:1', { refuses: 'rejected' })
   await fail()
@@ -173,7 +173,7 @@ test('7.1 a task that fails before its delayed start is followed only after that
   await h.stop()
 })
 
-test('7.5 a drained task is replaced without delay once it has stopped', async () => {
+test('7.7 a drained task is replaced without delay once it has stopped', async () => {
   const { h, id, nodes } = await running({ Delay: 50 * second })
   h.behaviours.set('app:1', { stopMs: 5000 })
   const node = h.running(id)[0]?.nodeId ?? ''
@@ -187,7 +187,7 @@ test('7.5 a drained task is replaced without delay once it has stopped', async (
   await h.stop()
 })
 
-test('7.5 a task on a node that is down is replaced at once', async () => {
+test('7.7 a task on a node that is down is replaced at once', async () => {
   const { h, id } = await running({ Delay: 50 * second })
   const node = h.running(id)[0]?.nodeId ?? ''
   h.silent.add(node)
@@ -197,7 +197,7 @@ test('7.5 a task on a node that is down is replaced at once', async () => {
   await h.stop()
 })
 
-test('7.lost a lost or drained task is replaced whatever the policy, and is no attempt', async () => {
+test('7.7 a lost or drained task is replaced whatever the policy, and is no attempt', async () => {
   for (const policy of [{ Condition: 'none' }, { MaxAttempts: 1 }]) {
     const { h, id, nodes } = await running(policy)
     for (const node of nodes) {
@@ -252,7 +252,7 @@ test('7.6 a node that goes down or away is not waited for', async () => {
   await h.stop()
 })
 
-test('7.once an old task that ends while its successor starts gets no other one', () => {
+test('7.10 an old task that ends while its successor starts gets no other one', () => {
   const service = aService({ TaskTemplate: { ContainerSpec: { Image: 'app:2' } } }, { specVersion: 2 })
   const old = aTask(service, { specVersion: 1, spec: { ContainerSpec: { Image: 'app:1' } }, state: Failed })
   const view = {
@@ -269,7 +269,7 @@ test('7.once an old task that ends while its successor starts gets no other one'
   assert.ok(planSlot({ ...view, tasks: [old] }).replacement)
 })
 
-test('7.once a slot whose new task failed gets one from a rollback in spite of the restart policy', async () => {
+test('7.10 a slot whose new task failed gets one from a rollback in spite of the restart policy', async () => {
   const { h, id } = await running({ Condition: 'none' }, 2)
   h.behaviours.set('app:2', { refuses: 'failed' })
   await h.updateService(id, withImage('app:2'))

@@ -29,7 +29,7 @@ async function deployed(config: UpdateConfig, replicas = 4, more: ServiceSpec = 
   }
 }
 
-test('6.run an update replaces every task, and says when it began and ended', async () => {
+test('6.6 an update replaces every task, and says when it began and ended', async () => {
   const { h, id, state, message, runs } = await deployed({})
   const beforeMs = h.env.nowMs()
   await h.updateService(id, withImage('app:2'))
@@ -46,7 +46,7 @@ test('6.run an update replaces every task, and says when it began and ended', as
   await h.stop()
 })
 
-test('6.run scaling, labels and update settings are no update', async () => {
+test('6.6 scaling, labels and update settings are no update', async () => {
   const { h, id, state } = await deployed({})
   await h.updateService(id, (spec) => ({
     ...spec,
@@ -60,7 +60,7 @@ test('6.run scaling, labels and update settings are no update', async () => {
   await h.stop()
 })
 
-test('6.parallelism bounds how many slots are under way', async () => {
+test('6.7 bounds how many slots are under way', async () => {
   for (const [Parallelism, most] of [
     [1, 1],
     [2, 2],
@@ -79,7 +79,7 @@ test('6.parallelism bounds how many slots are under way', async () => {
   }
 })
 
-test('6.parallelism is 1 without any settings', async () => {
+test('6.8 is 1 without any settings', async () => {
   const { h, id, runs } = await deployed({}, 3)
   await h.updateService(id, (spec) => {
     const { UpdateConfig, ...rest } = spec
@@ -95,7 +95,7 @@ test('6.parallelism is 1 without any settings', async () => {
   await h.stop()
 })
 
-test('6.delay passes between one slot that runs and the next', async () => {
+test('6.9 passes between one slot that runs and the next', async () => {
   const { h, id, runs } = await deployed({ Delay: 10 * second }, 3)
   await h.updateService(id, withImage('app:2'))
   await h.run(5000)
@@ -107,7 +107,7 @@ test('6.delay passes between one slot that runs and the next', async () => {
   await h.stop()
 })
 
-test('6.monitor an update is complete once the last task has run for so long', async () => {
+test('6.10 an update is complete once the last task has run for so long', async () => {
   const { h, id, state, runs } = await deployed({ Monitor: 20 * second }, 2)
   await h.updateService(id, withImage('app:2'))
   await h.until('updated', () => runs('app:2') === 2)
@@ -118,7 +118,7 @@ test('6.monitor an update is complete once the last task has run for so long', a
   await h.stop()
 })
 
-test('6.stop-first the new task is prepared meanwhile, and starts when the old one has stopped', async () => {
+test('6.11 the new task is prepared meanwhile, and starts when the old one has stopped', async () => {
   const { h, id, runs } = await deployed({}, 1)
   h.behaviours.set('app:1', { stopMs: 3000 })
   await h.updateService(id, withImage('app:2'))
@@ -132,7 +132,7 @@ test('6.stop-first the new task is prepared meanwhile, and starts when the old o
   await h.stop()
 })
 
-test('6.start-first the old task goes when the new one runs', async () => {
+test('6.12 the old task goes when the new one runs', async () => {
   const { h, id, runs } = await deployed({ Order: 'start-first' }, 2)
   h.behaviours.set('app:2', { startMs: 3000 })
   await h.updateService(id, withImage('app:2'))
@@ -145,7 +145,7 @@ test('6.start-first the old task goes when the new one runs', async () => {
   await h.stop()
 })
 
-test('6.start-first an old task stays where the new one fails, and there is never a third', async () => {
+test('6.12 an old task stays where the new one fails, and there is never a third', async () => {
   const config = { Order: 'start-first', FailureAction: 'continue', Monitor: second }
   const { h, id, runs } = await deployed(config, 2)
   h.behaviours.set('app:2', { refuses: 'failed' })
@@ -160,7 +160,7 @@ test('6.start-first an old task stays where the new one fails, and there is neve
   await h.stop()
 })
 
-test('6.failure pause: the update stops, and says why', async () => {
+test('6.16 pause: the update stops, and says why', async () => {
   const { h, id, state, message, runs, made } = await deployed({})
   h.behaviours.set('app:2', { refuses: 'failed' })
   await h.updateService(id, withImage('app:2'))
@@ -174,7 +174,7 @@ test('6.failure pause: the update stops, and says why', async () => {
   await h.stop()
 })
 
-test('6.failure any update, even to the same spec, goes on with a paused one', async () => {
+test('6.16 any update, even to the same spec, goes on with a paused one', async () => {
   const { h, id, state, runs } = await deployed({})
   h.behaviours.set('app:2', { refuses: 'failed' })
   await h.updateService(id, withImage('app:2'))
@@ -186,7 +186,7 @@ test('6.failure any update, even to the same spec, goes on with a paused one', a
   await h.stop()
 })
 
-test('6.failure continue: every slot has its turn', async () => {
+test('6.17 continue: every slot has its turn', async () => {
   const { h, id, state, made } = await deployed({ FailureAction: 'continue', Monitor: 500 * ms })
   h.behaviours.set('app:2', { refuses: 'failed' })
   await h.updateService(id, withImage('app:2'))
@@ -196,7 +196,7 @@ test('6.failure continue: every slot has its turn', async () => {
   await h.stop()
 })
 
-test('6.failure rollback: back to the previous spec, which is then gone', async () => {
+test('6.18 rollback: back to the previous spec, which is then gone', async () => {
   const { h, id, state, message, runs, made } = await deployed({ FailureAction: 'rollback' })
   h.behaviours.set('app:2', { refuses: 'failed' })
   await h.updateService(id, withImage('app:2'))
@@ -220,7 +220,7 @@ test('6.failure rollback: back to the previous spec, which is then gone', async 
   await h.stop()
 })
 
-test('6.failure a failing rollback is paused, and stays so', async () => {
+test('6.19 a failing rollback is paused, and stays so', async () => {
   const RollbackConfig = { Parallelism: 1, FailureAction: 'pause' }
   const { h, id, state, message } = await deployed({ FailureAction: 'rollback', Monitor: 4 * second }, 3, {
     RollbackConfig,
@@ -235,7 +235,7 @@ test('6.failure a failing rollback is paused, and stays so', async () => {
   await h.stop()
 })
 
-test('6.failure a rollback whose action is rollback says that it was a rollback', async () => {
+test('6.19 a rollback whose action is rollback says that it was a rollback', async () => {
   const RollbackConfig = { Parallelism: 1, FailureAction: 'rollback' }
   const { h, id, state, message } = await deployed({}, 3, { RollbackConfig })
   await h.updateService(id, withImage('app:2'))
@@ -249,7 +249,7 @@ test('6.failure a rollback whose action is rollback says that it was a rollback'
   await h.stop()
 })
 
-test('6.failure a task counts that ends within the monitor period after it ran, not later', async () => {
+test('6.14 a task counts that ends within the monitor period after it ran, not later', async () => {
   for (const [endsAfterMs, expected] of [
     [4000, 'paused'],
     [6000, 'completed'],
@@ -263,7 +263,7 @@ test('6.failure a task counts that ends within the monitor period after it ran, 
   }
 })
 
-test('6.failure the ratio of failed slots decides, each slot once', async () => {
+test('6.15 the ratio of failed slots decides, each slot once', async () => {
   const { h, id, state } = await deployed({ MaxFailureRatio: 0.25, Monitor: 2 * second })
   h.behaviours.set('app:2', { endsAfterMs: 1000 })
   await h.updateService(id, withImage('app:2'))
@@ -278,7 +278,7 @@ test('6.failure the ratio of failed slots decides, each slot once', async () => 
   await h.stop()
 })
 
-test('6.failure a replacement that fails counts where its slot has not counted yet', async () => {
+test('6.14 a replacement that fails counts where its slot has not counted yet', async () => {
   const { h, id, state, runs } = await deployed({ Monitor: 5 * second, Delay: 30 * second }, 3)
   await h.updateService(id, withImage('app:2'))
   await h.until('first', () => runs('app:2') === 1)
@@ -293,7 +293,7 @@ test('6.failure a replacement that fails counts where its slot has not counted y
   await h.stop()
 })
 
-test('6.failure a drained node is none', async () => {
+test('6.14 a drained node is none', async () => {
   const { h, id, state, runs, made } = await deployed({ Delay: second, Monitor: 30 * second }, 3)
   await h.updateService(id, withImage('app:2'))
   await h.until('first', () => runs('app:2') === 1)
@@ -303,7 +303,7 @@ test('6.failure a drained node is none', async () => {
   await h.stop()
 })
 
-test('6.rollback by hand swaps the specs, and once more swaps them back', async () => {
+test('6.20 by hand swaps the specs, and once more swaps them back', async () => {
   const { h, id, state, message, runs } = await deployed({}, 2)
   await h.updateService(id, withImage('app:2'))
   await h.until('completed', () => state() === 'completed')
@@ -317,7 +317,7 @@ test('6.rollback by hand swaps the specs, and once more swaps them back', async 
   await h.stop()
 })
 
-test('6.rollback follows the rollback settings', async () => {
+test('6.20 follows the rollback settings', async () => {
   const RollbackConfig = { Parallelism: 0, Order: 'start-first' }
   const { h, id, state, runs } = await deployed({}, 4, { RollbackConfig })
   await h.updateService(id, withImage('app:2'))
@@ -330,7 +330,7 @@ test('6.rollback follows the rollback settings', async () => {
   await h.stop()
 })
 
-test('6.start a new spec takes the place of one that is being rolled out', async () => {
+test('6.21 a new spec takes the place of one that is being rolled out', async () => {
   const { h, id, state, runs, made } = await deployed({})
   h.behaviours.set('app:2', { startMs: 1000_000 })
   await h.updateService(id, withImage('app:2'))
@@ -343,7 +343,7 @@ test('6.start a new spec takes the place of one that is being rolled out', async
   await h.stop()
 })
 
-test('6.start a removed service is not updated any further', async () => {
+test('6.22 a removed service is not updated any further', async () => {
   const { h, id, made } = await deployed({ Delay: second })
   await h.updateService(id, withImage('app:2'))
   await h.run(500)
@@ -356,7 +356,7 @@ test('6.start a removed service is not updated any further', async () => {
   await h.stop()
 })
 
-test('6.worker slots that do not run are updated first', async () => {
+test('6.23 slots that do not run are updated first', async () => {
   const { h, id, made } = await deployed({ Delay: 60 * second }, 3)
   const broken = h.running(id).find(({ slot }) => slot === 2)
   h.behaviours.set('app:1', { refuses: 'failed' })
@@ -371,7 +371,7 @@ test('6.worker slots that do not run are updated first', async () => {
   await h.stop()
 })
 
-test('6.worker a slot that nobody was to restart is updated like any other', async () => {
+test('6.23 a slot that nobody was to restart is updated like any other', async () => {
   const h = new Harness()
   await h.addNodes(1)
   const TaskTemplate = { ContainerSpec: { Image: 'app:1' }, RestartPolicy: { Condition: 'none' } }
@@ -388,7 +388,7 @@ test('6.worker a slot that nobody was to restart is updated like any other', asy
   await h.stop()
 })
 
-test('6.leader a new leader goes on, counting failures from where it was', async () => {
+test('6.24 a new leader goes on, counting failures from where it was', async () => {
   const config = { MaxFailureRatio: 0.25, Monitor: second, FailureAction: 'rollback' }
   const { h, id, state, runs } = await deployed(config)
   h.behaviours.set('app:2', { refuses: 'failed' })
@@ -402,7 +402,7 @@ test('6.leader a new leader goes on, counting failures from where it was', async
   await h.stop()
 })
 
-test('6.leader a new leader has no more slots under way than the settings allow', async () => {
+test('6.24 a new leader has no more slots under way than the settings allow', async () => {
   const { h, id, state, made } = await deployed({ Parallelism: 2 }, 6)
   h.behaviours.set('app:2', { startMs: 300 })
   await h.updateService(id, withImage('app:2'))
@@ -416,7 +416,7 @@ test('6.leader a new leader has no more slots under way than the settings allow'
   await h.stop()
 })
 
-test('6.failure how long a task ran counts even where its end is not committed yet', async () => {
+test('6.14 how long a task ran counts even where its end is not committed yet', async () => {
   const { h, id, state, runs } = await deployed({ Monitor: 2 * second, Delay: 60 * second }, 2)
   await h.updateService(id, withImage('app:2'))
   await h.until('first', () => runs('app:2') === 1)
@@ -438,7 +438,7 @@ test('6.failure how long a task ran counts even where its end is not committed y
   await h.stop()
 })
 
-test('6.start-first the new task of an earlier update goes at once, the one that serves stays', async () => {
+test('6.12 the new task of an earlier update goes at once, the one that serves stays', async () => {
   const { h, id } = await deployed({ Order: 'start-first' }, 1)
   h.behaviours.set('app:2', { startMs: 1000_000 })
   await h.updateService(id, withImage('app:2'))

@@ -33,7 +33,7 @@ async function historyOf({ app }: TestApp): Promise<History> {
   return answer.json<History>()
 }
 
-test('the history has the newest spec first, each with its difference from the one before', async () => {
+test('6.25 the history has the newest spec first, each with its difference from the one before', async () => {
   const context = await updatedService()
   const { serviceName, revisions } = await historyOf(context)
   assert.equal(serviceName, 'web')
@@ -54,7 +54,7 @@ test('the history has the newest spec first, each with its difference from the o
   await context.app.close()
 })
 
-test('the way back is a number of the history', async () => {
+test('6.25 the way back is a number of the history', async () => {
   const context = await updatedService()
   const rollback = async (query: string) => {
     const answer = await context.app.inject({ method: 'POST', url: `/skep/v1/services/web/rollback${query}` })

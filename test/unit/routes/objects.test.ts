@@ -348,7 +348,7 @@ describe('nodes', () => {
 })
 
 describe('secrets and configs', () => {
-  test('data of a secret never comes back, that of a config always', async (t) => {
+  test('13.7 data of a secret never comes back, that of a config always', async (t) => {
     const { app } = await appWith(t)
     for (const kind of ['secrets', 'configs']) {
       const payload = '{"Name":"Some","Labels":{"x":"1"},"Data":"YQ=="}'
@@ -366,7 +366,7 @@ describe('secrets and configs', () => {
     }
   })
 
-  test('IDs and names of a filter unite, labels narrow', async (t) => {
+  test('13.9 IDs and names of a filter unite, labels narrow', async (t) => {
     const tested = await appWith(t)
     const ids: string[] = []
     for (const [Name, Labels] of [

@@ -48,7 +48,7 @@ function reasons(decisions: readonly Decision[]): string[] {
 const reserving = (NanoCPUs: number) => ({ Resources: { Reservations: { NanoCPUs } } })
 const labelled = (label: string, value: string) => ({ spec: { Labels: { [label]: value } } })
 
-test('replicas spread evenly, whatever else runs on the nodes', () => {
+test('9.11 replicas spread evenly, whatever else runs on the nodes', () => {
   const busy = Array.from({ length: 7 }, (_, at) =>
     aTask({ id: id('busy', at), serviceId: 'o', nodeId: id('n', 0), status: running }),
   )
@@ -56,13 +56,13 @@ test('replicas spread evenly, whatever else runs on the nodes', () => {
   assert.deepEqual(tasksPerNode(decideAll(made)), { n00000: 2, n00001: 2, n00002: 2 })
 })
 
-test('single replicas of many services go where the fewest tasks are', () => {
+test('9.11 single replicas of many services go where the fewest tasks are', () => {
   const tasks = Array.from({ length: 30 }, (_, at) => aTask({ id: id('t', at), serviceId: id('s', at) }))
   const made = planner(manyNodes(10), tasks)
   assert.deepEqual(new Set(Object.values(tasksPerNode(decideAll(made)))), new Set([3]))
 })
 
-test('a node that comes back empty gets the next replicas of the service', () => {
+test('9.11 a node that comes back empty gets the next replicas of the service', () => {
   const old = manyTasks(4).map((task, at) => ({ ...task, nodeId: id('n', at % 2), status: running }))
   const made = planner(manyNodes(3), [
     ...old,
@@ -71,11 +71,11 @@ test('a node that comes back empty gets the next replicas of the service', () =>
   assert.deepEqual(tasksPerNode(decideAll(made)), { n00002: 2 })
 })
 
-test('no nodes at all: the reason has no explanation', () => {
+test('9.10 no nodes at all: the reason has no explanation', () => {
   assert.deepEqual(reasons(decideAll(planner([], manyTasks(1)))), ['no suitable node'])
 })
 
-test('the explanation counts each node once, under its first failing filter, most nodes first', () => {
+test('9.10 the explanation counts each node once, under its first failing filter, most nodes first', () => {
   const nodes = [
     ...manyNodes(2, () => ({ spec: { Availability: 'drain' } })),
     aNode({ id: 'x1' }),
@@ -92,7 +92,7 @@ test('the explanation counts each node once, under its first failing filter, mos
   ])
 })
 
-test('reservations are held until a task was seen to stop, and then the waiting task is placed', () => {
+test('9.1 reservations are held until a task was seen to stop, and then the waiting task is placed', () => {
   const spec = reserving(3e9)
   const first = aTask({ id: 'a', serviceId: 's', spec, nodeId: 'n00000', status: running })
   const made = planner(manyNodes(1), [first, ...manyTasks(1, { spec })])
@@ -107,13 +107,13 @@ test('reservations are held until a task was seen to stop, and then the waiting 
   assert.deepEqual(tasksPerNode(decideAll(made)), { n00000: 1 })
 })
 
-test('as many as fit are placed, and the rest say why they are not', () => {
+test('9.3 as many as fit are placed, and the rest say why they are not', () => {
   const decisions = decideAll(planner(manyNodes(2), manyTasks(7, { spec: reserving(2e9) })))
   assert.deepEqual(tasksPerNode(decisions), { n00000: 2, n00001: 2 })
   assert.deepEqual(reasons(decisions), ['no suitable node (insufficient resources on 2 nodes)'])
 })
 
-test('a host port is used once per node and protocol; port 0 never is in the way', () => {
+test('9.8 a host port is used once per node and protocol; port 0 never is in the way', () => {
   const endpoint = (PublishedPort: number, Protocol = 'tcp') => ({
     endpoint: {
       spec: {},
@@ -129,7 +129,7 @@ test('a host port is used once per node and protocol; port 0 never is in the way
   assert.deepEqual(tasksPerNode(decideAll(planner(manyNodes(1), both))), { n00000: 2 })
 })
 
-test('max replicas per node', () => {
+test('9.9 max replicas per node', () => {
   const decisions = decideAll(
     planner(manyNodes(2), manyTasks(5, { spec: { Placement: { MaxReplicas: 2 } } })),
   )
@@ -137,7 +137,7 @@ test('max replicas per node', () => {
   assert.deepEqual(reasons(decisions), ['no suitable node (max replicas per node limit exceed)'])
 })
 
-test('platforms: any of them, x86_64 is amd64', () => {
+test('9.7 platforms: any of them, x86_64 is amd64', () => {
   const nodes = [
     aNode({ id: 'arm', description: { Platform: { Architecture: 'aarch64', OS: 'linux' } } }),
     aNode({ id: 'amd', description: { Platform: { Architecture: 'x86_64', OS: 'linux' } } }),
@@ -151,7 +151,7 @@ test('platforms: any of them, x86_64 is amd64', () => {
   assert.deepEqual(reasons(decideAll(windows)), ['no suitable node (unsupported platform on 2 nodes)'])
 })
 
-test('plugins: log and volume drivers must be there, unless the node does not list log drivers', () => {
+test('9.5 plugins: log and volume drivers must be there, unless the node does not list log drivers', () => {
   const nodes = [aNode({ id: 'a' }), aNode({ id: 'b', description: { Engine: { Plugins: [] } } })]
   const log = manyTasks(2, { logDriver: { Name: 'gelf' } })
   assert.deepEqual(tasksPerNode(decideAll(planner(nodes, log))), { b: 2 })
@@ -162,7 +162,7 @@ test('plugins: log and volume drivers must be there, unless the node does not li
   ])
 })
 
-test('generic resources: numbers are counted, names are claimed', () => {
+test('9.4 generic resources: numbers are counted, names are claimed', () => {
   const description = {
     Resources: {
       GenericResources: [
@@ -192,7 +192,7 @@ test('generic resources: numbers are counted, names are claimed', () => {
   )
 })
 
-test('a node on which the service failed five times of late is a last resort, and is forgiven later', () => {
+test('9.12 a node on which the service failed five times of late is a last resort, and is forgiven later', () => {
   const made = planner(manyNodes(2), [])
   const failed = aTask({ id: 'f', serviceId: 's', nodeId: 'n00000' })
   for (let times = 0; times < 5; times++) made.recordFailure(failed, 1000)
@@ -202,7 +202,7 @@ test('a node on which the service failed five times of late is a last resort, an
   assert.deepEqual(tasksPerNode(decideAll(made, 1000 + 5 * 60_000)), { n00000: 2 })
 })
 
-test('spread over a label: branches get equal shares, nodes without the label are one branch', () => {
+test('9.13 spread over a label: branches get equal shares, nodes without the label are one branch', () => {
   const zone = ['east', 'west', 'west', 'west']
   const nodes = [
     ...zone.map((value, at) => aNode({ ...labelled('zone', value), id: id('n', at) })),
@@ -218,7 +218,7 @@ test('spread over a label: branches get equal shares, nodes without the label ar
   )
 })
 
-test('spread over two labels, with a full branch whose share goes to the others', () => {
+test('9.13 spread over two labels, with a full branch whose share goes to the others', () => {
   const place = [
     ['east', 'r1'],
     ['east', 'r2'],
@@ -239,7 +239,7 @@ test('spread over two labels, with a full branch whose share goes to the others'
   assert.deepEqual(tasksPerNode(decisions), { n00000: 4, n00001: 4, n00002: 1 })
 })
 
-test('branches that already have tasks get less, also where their nodes take none any more', () => {
+test('9.13 branches that already have tasks get less, also where their nodes take none any more', () => {
   const nodes = [
     aNode({ ...labelled('zone', 'a'), id: 'a1' }),
     aNode({ id: 'a2', spec: { Labels: { zone: 'a' }, Availability: 'drain' } }),
@@ -257,7 +257,7 @@ test('branches that already have tasks get less, also where their nodes take non
   assert.deepEqual(tasksPerNode(decisions), { a1: 1, b1: 4 })
 })
 
-test('a preassigned task is confirmed on its node, or says why not without the wrapper', () => {
+test('4.10 a preassigned task is confirmed on its node, or says why not without the wrapper', () => {
   const tasks = [
     aTask({ id: 'ok', serviceId: 's', slot: 0, nodeId: 'n00000' }),
     aTask({ id: 'no', serviceId: 'u', slot: 0, nodeId: 'n00001', spec: reserving(1e12) }),
@@ -268,7 +268,7 @@ test('a preassigned task is confirmed on its node, or says why not without the w
   ])
 })
 
-test('a task that is not to run any more gets no node', () => {
+test('9.14 a task that is not to run any more gets no node', () => {
   const tasks = [
     aTask({ id: 'a', serviceId: 's', desiredState: TaskState.Shutdown }),
     aTask({ id: 'b', serviceId: 's', desiredState: TaskState.Remove }),
@@ -276,7 +276,7 @@ test('a task that is not to run any more gets no node', () => {
   assert.deepEqual(decideAll(planner(manyNodes(2), tasks)), [{ kind: 'shut down', taskId: 'a' }])
 })
 
-test('a label that makes a node fit lets waiting tasks in', () => {
+test('9.1 a label that makes a node fit lets waiting tasks in', () => {
   const spec = { Placement: { Constraints: ['node.labels.disk == ssd'] } }
   const made = planner(manyNodes(2), manyTasks(1, { spec }))
   assert.deepEqual(reasons(decideAll(made)), [

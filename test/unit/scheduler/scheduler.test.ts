@@ -39,7 +39,7 @@ const tasksOf = (...ids: string[]) =>
     aTask({ id, serviceId: service.id, slot: at + 1, spec: service.spec.TaskTemplate ?? {} }),
   )
 
-test('pending tasks get a node and the message of Docker; the error of before is gone', async () => {
+test('2.1 pending tasks get a node and the message of Docker; the error of before is gone', async () => {
   const [waiting, fresh] = tasksOf('a', 'b')
   if (waiting === undefined || fresh === undefined) throw new Error('no tasks')
   const told = { ...waiting, status: { ...waiting.status, err: 'no suitable node' } }
@@ -59,7 +59,7 @@ test('pending tasks get a node and the message of Docker; the error of before is
   })
 })
 
-test('a task that finds no node says why, once, and is placed when a node comes', async () => {
+test('9.1 a task that finds no node says why, once, and is placed when a node comes', async () => {
   const { store, log, run } = await running(
     [aNode({ id: 'n1', spec: { Availability: 'pause' } })],
     tasksOf('a'),
@@ -76,7 +76,7 @@ test('a task that finds no node says why, once, and is placed when a node comes'
   assert.equal(store.view.tasks.get('a')?.nodeId, 'n2')
 })
 
-test('a task that goes away between decision and write is left alone', async () => {
+test('9.15 a task that goes away between decision and write is left alone', async () => {
   const { store, log, run } = await running([aNode({ id: 'n1' })], tasksOf('a', 'b'))
   log.held = true
   const removed = store.update((tx) => tx.remove('tasks', 'a'))
@@ -92,7 +92,7 @@ test('a task that goes away between decision and write is left alone', async () 
   )
 })
 
-test('a node that is drained in flight gets nothing', async () => {
+test('9.2 a node that is drained in flight gets nothing', async () => {
   const { store, log, run } = await running([aNode({ id: 'n1' })], tasksOf('a'))
   log.held = true
   const drained = store.update((tx) => tx.update('nodes', 'n1', { spec: { Availability: 'drain' } }))
@@ -105,7 +105,7 @@ test('a node that is drained in flight gets nothing', async () => {
   assert.match(store.view.tasks.get('a')?.status.err ?? '', /1 node not available/)
 })
 
-test('a placement that the log refuses is taken back and decided anew', async () => {
+test('9.15 a placement that the log refuses is taken back and decided anew', async () => {
   // It takes the whole node, so a placement that still counted would keep it out.
   const spec = { Resources: { Reservations: { NanoCPUs: 4e9 } } }
   const { env, store, log, run } = await running([aNode({ id: 'n1' })], [aTask({ id: 'a', spec })])
@@ -128,7 +128,7 @@ test('a task that comes while the first look is taken is not overlooked', async 
   )
 })
 
-test('a thousand tasks are written in transactions of 200, without waiting for each other', async () => {
+test('1.4 a thousand tasks are written in transactions of 200, without waiting for each other', async () => {
   const tasks = Array.from({ length: 1000 }, (_, at) => aTask({ id: `t${at}`, serviceId: 's' }))
   const { store, log, run } = await running([aNode({ id: 'n1' }), aNode({ id: 'n2' })], tasks)
   log.held = true

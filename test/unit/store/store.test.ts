@@ -28,7 +28,7 @@ function follower(log: {
   return store
 }
 
-test('what a transaction writes is there when it resolves, stamped with index and time, and not before', async () => {
+test('1.2 what a transaction writes is there when it resolves, stamped with index and time, and not before', async () => {
   const { env, store, log } = open()
   log.held = true
   env.advance(1000)
@@ -42,7 +42,7 @@ test('what a transaction writes is there when it resolves, stamped with index an
   assert.equal(store.appliedIndex, 1)
 })
 
-test('an update changes the fields given, removes those given as undefined, and shares the rest', async () => {
+test('1.2 an update changes the fields given, removes those given as undefined, and shares the rest', async () => {
   const { env, store } = open()
   await store.update((tx) => tx.create('services', service('s', { specVersion: 3, previousSpecVersion: 2 })))
   const before = store.view.services.get('s')
@@ -129,7 +129,7 @@ test('an entry that is too large is refused', async () => {
   assert.equal(await store.update((tx) => tx.services.size), 0)
 })
 
-test('names are unique whatever the case, also among what is in flight, and free after removal', async () => {
+test('1.6 names are unique whatever the case, also among what is in flight, and free after removal', async () => {
   const { store, log } = open()
   const named = (id: string, Name: string) => service(id, { spec: { Name } })
   log.held = true
@@ -160,7 +160,7 @@ test('names are unique whatever the case, also among what is in flight, and free
   )
 })
 
-test('nodes may have the same name', async () => {
+test('1.6 nodes may have the same name', async () => {
   const { store } = open()
   const description = { Hostname: 'twin' }
   await store.update((tx) => {
@@ -271,7 +271,7 @@ test('leader and follower come to the same state, whatever is written', async ()
   assert.equal(head, stateHash(store.view), 'head and committed objects')
 })
 
-test('watchers hear of each entry in the same turn, with before and after', async () => {
+test('1.5 watchers hear of each entry in the same turn, with before and after', async () => {
   const { store, log } = open()
   const heard: Commit[] = []
   const unwatch = store.watch((commit) => {
@@ -355,7 +355,7 @@ test('an entry that does not fit the state stops the process', () => {
   assert.throws(() => store.apply(2, new Uint8Array()), /already applied/)
 })
 
-test('restore replaces everything, and watchers hear of the difference', async () => {
+test('1.5 restore replaces everything, and watchers hear of the difference', async () => {
   const source = open()
   await source.store.update((tx) => {
     for (const id of ['same', 'changed', 'new']) tx.create('services', service(id))
