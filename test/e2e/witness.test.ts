@@ -132,6 +132,20 @@ test(
     await next(two, 'with-the-witness-again')
     await one.skepd.restart()
     for (const node of [one, two]) assert.deepEqual(await configs(node), written.toSorted())
+
+    // A swarm that was recovered has other members: the witness becomes one of them by itself.
+    await witness.kill()
+    await one.skepd.kill()
+    const recovered = await skep(two, ['recover', '--force'])
+    assert.equal(recovered.code, 0, recovered.stderr)
+    witness.startAgain()
+    await one.skepd.restart()
+    await shows(cluster, 2, [
+      'nas ready drain reachable',
+      'node-1 ready active reachable',
+      'node-2 ready active leader',
+    ])
+    assert.deepEqual(await configs(one), written.toSorted())
   },
 )
 
@@ -184,8 +198,10 @@ test(
     assert.match(await one.docker.fails('node rm nas'), /is not down and can't be removed/)
     const refused = await skep(one, [
       'witness',
-      ...['--data-root', join(witness.dataRoot, 'second'), '--listen-addr', `127.0.0.4:${cluster.port}`],
-      ...['--join-token', await cluster.token('manager'), '--manager', one.clusterAddr],
+      `--data-root=${join(witness.dataRoot, 'second')}`,
+      `--listen-addr=127.0.0.4:${cluster.port}`,
+      `--join-token=${await cluster.token('manager')}`,
+      `--manager=${one.clusterAddr}`,
     ])
     assert.equal(refused.code, 1)
     assert.match(refused.stderr, /this swarm has a witness, nas: stop it and remove it with `docker node rm/)

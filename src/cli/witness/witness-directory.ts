@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
-import { readIfPresent, replaceFile } from '../../ca/durable-file.js'
+import { readIfPresent, replaceFile, syncFolder } from '../../ca/durable-file.js'
 import { errorText } from '../../model/errors.js'
 import type { WholeFile } from '../../raft/index.js'
 
@@ -30,8 +31,14 @@ export class WitnessDirectory {
 
   /** Term, vote, and where the log ends. */
   get vote(): WholeFile {
-    const path = join(this.path, 'vote.json')
+    const path = this.#votePath
     return { read: () => readIfPresent(path), replace: (text) => replaceFile(path, text, 0o600) }
+  }
+
+  /** For a member that is none any more. */
+  async forgetVote(): Promise<void> {
+    await rm(this.#votePath, { force: true })
+    await syncFolder(this.path)
   }
 
   create(): void {
@@ -53,6 +60,10 @@ export class WitnessDirectory {
 
   writeState(state: WitnessState): Promise<void> {
     return replaceFile(this.#statePath, `${JSON.stringify(state, undefined, 2)}\n`, 0o600)
+  }
+
+  get #votePath(): string {
+    return join(this.path, 'vote.json')
   }
 
   get #statePath(): string {

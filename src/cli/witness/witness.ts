@@ -10,7 +10,6 @@ import {
   type KeyReadWriter,
 } from '../../ca/index.js'
 import type { Env } from '../../env/env.js'
-import { newId } from '../../env/id.js'
 import { clusterError, errorText, SwarmError } from '../../model/errors.js'
 import type { NodeDescription } from '../../model/spec/index.js'
 import { formatHostPort } from '../../node/addresses.js'
@@ -20,21 +19,15 @@ import { certificateCall, readIssued } from '../../node/certificates.js'
 import { callNode } from '../../node/cluster-calls.js'
 import { ClusterServer } from '../../node/cluster-server.js'
 import { peerConnection } from '../../node/peer-socket.js'
-import { dialMember, raftPath } from '../../node/raft-dial.js'
+import { raftPath } from '../../node/raft-dial.js'
 import { joinRaft, probeCall } from '../../node/raft-membership.js'
 import { Remotes } from '../../node/remotes.js'
 import { dialSession } from '../../node/session-dial.js'
-import {
-  decodeMemberContext,
-  encodeMemberContext,
-  startWitness,
-  WitnessLog,
-  type RaftDriver,
-} from '../../raft/index.js'
-import { PeerTransport } from '../../raft/transport/index.js'
+import { PeerClose } from '../../raft/transport/index.js'
 import { webSocketConnection, type SessionMessage } from '../../wire/index.js'
 import type { Admission } from './admission.js'
 import type { WitnessDirectory, WitnessState } from './witness-directory.js'
+import { WitnessMember } from './witness-member.js'
 
 export interface WitnessHost {
   readonly hostname: string
@@ -59,38 +52,23 @@ export class Witness {
   readonly #keys: KeyReadWriter
   readonly #remotes: Remotes
   readonly #server: ClusterServer
-  readonly #transport: PeerTransport
   readonly #session: SessionClient
   readonly #renewer: CertificateRenewer
   readonly #stopping = new AbortController()
-  readonly #memberId: string
   #state: WitnessState
-  #raft: RaftDriver | undefined
-  #joining: Promise<void> = Promise.resolve()
+  #member: WitnessMember | undefined
+  /** It becomes a member, or another one: one after the other. */
+  #membership: Promise<void> = Promise.resolve()
 
-  private constructor(
-    env: Env,
-    host: WitnessHost,
-    directory: WitnessDirectory,
-    { keys, state }: Admission,
-    memberId: string,
-  ) {
+  private constructor(env: Env, host: WitnessHost, directory: WitnessDirectory, { keys, state }: Admission) {
     this.#env = env
     this.#host = host
     this.#directory = directory
     this.#keys = keys
     this.#state = state
-    this.#memberId = memberId
     const { nodeId, clusterId } = certificateIdentity(keys.certificate)
     this.nodeId = nodeId
     this.#remotes = new Remotes(env, state.managers)
-    this.#transport = new PeerTransport(env, {
-      id: memberId,
-      context: () => encodeMemberContext({ nodeId, addr: this.#state.advertiseAddr }),
-      dial: dialMember(env, keys),
-      nodeIdOf: (context) => decodeMemberContext(context)?.nodeId,
-      onRemoved: () => this.#removed(),
-    })
     this.#server = new ClusterServer(env, clusterId, keys.credentials, {
       sockets: new Map([
         [
@@ -98,13 +76,16 @@ export class Witness {
           {
             roles: ['manager'],
             takesExpired: true,
-            accept: (socket, peer) => this.#transport.accept(peerConnection(socket), peer.nodeId),
+            accept: (socket, peer) => {
+              if (this.#member === undefined) socket.close(PeerClose.NotReady, 'the witness is starting')
+              else this.#member.accept(peerConnection(socket), peer.nodeId)
+            },
           },
         ],
       ]),
       calls: new Map([[probeCall, () => Promise.resolve({ nodeId })]]),
       expiredMayCall: new Set(),
-      // Who is no member any more is refused by the transport.
+      // Who is no member any more is refused by raft's transport.
       isRemoved: () => false,
     })
     this.#session = new SessionClient(env, () => this.#dial(), this.#describe(), {
@@ -129,9 +110,8 @@ export class Witness {
     directory: WitnessDirectory,
     admission: Admission,
   ): Promise<Witness> {
-    const log = await openLog(env, directory)
-    const witness = new Witness(env, host, directory, admission, log.memberId)
-    await witness.#start(log)
+    const witness = new Witness(env, host, directory, admission)
+    await witness.#start()
     return witness
   }
 
@@ -144,55 +124,76 @@ export class Witness {
     this.#stopping.abort(new Error('the witness stops'))
     await this.#renewer.stop()
     await this.#session.stop()
-    await this.#joining
-    await this.#raft?.stop()
-    this.#transport.stop()
+    await this.#membership
+    await this.#member?.stop()
     await this.#server.close()
   }
 
-  async #start(log: WitnessLog): Promise<void> {
+  async #start(): Promise<void> {
     const { state } = await bind(this.#server, this.#state)
     try {
       await this.#saveState(state)
-      this.#raft = await startWitness(this.#env, {
-        id: this.#memberId,
-        storage: log,
-        transport: this.#transport,
-        onFatal: (error) => this.#host.onEnded(error),
-      })
+      await this.#becomeMember()
     } catch (error) {
       await this.#server.close()
       throw error
     }
-    this.#transport.attach(this.#raft)
     this.#session.start()
     this.#renewer.start()
-    this.#joining = this.#join(this.#raft)
   }
 
-  /** The members learn of this one, or of its new address. */
-  async #join(raft: RaftDriver): Promise<void> {
+  // ---- Raft
+
+  async #becomeMember(): Promise<void> {
+    const member = await WitnessMember.start(this.#env, {
+      directory: this.#directory,
+      keys: this.#keys,
+      nodeId: this.nodeId,
+      addr: () => this.#state.advertiseAddr,
+      onRemoved: () => this.#evicted(member),
+      onFatal: (error) => this.#host.onEnded(error),
+    })
+    this.#member = member
+    this.#membership = this.#join(member).catch((error: unknown) => this.#failed(error))
+  }
+
+  /** The members learn of this one, or of its new address; in the background, since it may take long. */
+  async #join(member: WitnessMember): Promise<void> {
     const { advertiseAddr } = this.#state
-    const isMember = () =>
-      raft.membership.members.some(
-        ({ id, context }) =>
-          id === this.#memberId && decodeMemberContext(context)?.addr === this.#state.advertiseAddr,
-      )
     const answer = await joinRaft(
       this.#env,
       {
-        memberId: this.#memberId,
+        memberId: member.id,
         addr: advertiseAddr,
-        isMember,
+        isMember: () => member.isMemberAt(advertiseAddr),
         firstDelayMs: 0,
         callManagers: (name, args) => this.#callManagers(name, args),
       },
       this.#stopping.signal,
     )
-    if (answer === 'removed') this.#removed()
+    if (answer === 'removed') this.#evicted(member)
     else if (answer !== 'stopped' && answer.addr !== advertiseAddr) {
       await this.#saveState({ ...this.#state, advertiseAddr: answer.addr })
     }
+  }
+
+  /**
+   * Raft has this member no more: after a recovery of the swarm, for one. Unless the node was removed too,
+   * which the session tells, it joins anew as another member: what it had promised is of no use any more.
+   */
+  #evicted(member: WitnessMember): void {
+    if (this.#member !== member || this.#stopping.signal.aborted) return
+    this.#member = undefined
+    this.#env.log.warn({ node: this.nodeId }, 'this witness is no member of raft any more; it joins anew')
+    this.#membership = this.#membership
+      .then(() => member.stop())
+      .then(() => this.#directory.forgetVote())
+      .then(() => (this.#stopping.signal.aborted ? undefined : this.#becomeMember()))
+      .catch((error: unknown) => this.#failed(error))
+  }
+
+  #failed(error: unknown): void {
+    this.#host.onEnded(error instanceof Error ? error : new Error(String(error)))
   }
 
   #removed(): void {
@@ -282,17 +283,5 @@ export class Witness {
     step.catch((error: unknown) =>
       this.#env.log.error({ err: errorText(error) }, `the witness could not keep ${what}`),
     )
-  }
-}
-
-async function openLog(env: Env, directory: WitnessDirectory): Promise<WitnessLog> {
-  try {
-    return await WitnessLog.open(directory.vote, () => newId(env))
-  } catch (error) {
-    const way =
-      'Remove this witness from the swarm with `docker node rm`, empty the folder, and let it join anew'
-    throw new Error(`cannot read the vote in ${directory.path}: ${errorText(error)}. ${way}`, {
-      cause: error,
-    })
   }
 }

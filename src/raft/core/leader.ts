@@ -21,6 +21,9 @@ import {
   type ReadState,
 } from './types.js'
 
+/** Who lives answers a new leader within so long. */
+const FIRST_ANSWER_TICKS = 3
+
 const EMPTY = new Uint8Array(0)
 
 /** What a leader uses of its member. */
@@ -78,13 +81,18 @@ export class Leader {
 
   /** Members were added or removed. */
   onMembership(): void {
-    const { members, id, log, limits } = this.#ctx
+    const { members, id, log, limits, electionTicks } = this.#ctx
+    // The former leader may be dead: what it has is waited for only a little, until it says something.
+    const silentTicks = Math.max(0, electionTicks - FIRST_ANSWER_TICKS)
     const known = new Map(this.#progress)
     this.#progress.clear()
     this.#witnessId = findWitness(members.current)?.id
     for (const member of members.current.members) {
       if (member.id === id) continue
-      this.#progress.set(member.id, known.get(member.id) ?? new Progress(log.lastIndex + 1, limits))
+      this.#progress.set(
+        member.id,
+        known.get(member.id) ?? new Progress(log.lastIndex + 1, limits, silentTicks),
+      )
     }
     if (this.#transferee !== undefined && !this.#progress.has(this.#transferee)) this.#transferee = undefined
     this.#confirmReads()
@@ -237,8 +245,7 @@ export class Leader {
 
   /** The transport could not deliver: something may be lost. */
   reportUnreachable(id: MemberId): void {
-    const progress = this.#progress.get(id)
-    if (progress?.state === 'replicate') progress.probe()
+    this.#progress.get(id)?.unreachable()
   }
 
   reportSnapshot(id: MemberId, delivered: boolean): void {

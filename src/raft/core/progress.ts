@@ -25,7 +25,9 @@ export class Progress {
 
   /** Heard from since the last check of the quorum. */
   recentActive = true
-  #silentTicks = 0
+  #silentTicks: number
+  /** The transport lost messages for it, and nothing was heard since. */
+  #isLost = false
   /** Since it last acknowledged something, while it lacks something. */
   #stalledTicks = 0
   /** Highest read sequence that it has confirmed. */
@@ -35,9 +37,11 @@ export class Progress {
   /** Asks for an append even without entries, to learn whether something was lost. */
   poke = false
 
-  constructor(next: number, limits: FlowLimits) {
+  /** @param silentTicks how long nothing was heard of it. */
+  constructor(next: number, limits: FlowLimits, silentTicks = 0) {
     this.#next = next
     this.#limits = limits
+    this.#silentTicks = silentTicks
   }
 
   get state(): 'probe' | 'replicate' | 'snapshot' {
@@ -74,6 +78,13 @@ export class Progress {
   heard(): void {
     this.recentActive = true
     this.#silentTicks = 0
+    this.#isLost = false
+  }
+
+  /** Messages to it may be lost. */
+  unreachable(): void {
+    this.#isLost = true
+    if (this.#state === 'replicate') this.probe()
   }
 
   tick(lastIndex: number): void {
@@ -82,16 +93,13 @@ export class Progress {
   }
 
   /**
-   * Takes the log as fast as it grows, so that what it lacks now it will have in a moment.
+   * Takes the log as fast as it grows, as far as is known, so that what it lacks now it will have in a moment.
    * @param patienceTicks of silence; what it writes may take twice as long.
    */
   keepsUp(lastIndex: number, patienceTicks: number): boolean {
-    return (
-      this.#state === 'replicate' &&
-      this.#match + LAG_ENTRIES >= lastIndex &&
-      this.#silentTicks <= patienceTicks &&
-      this.#stalledTicks <= 2 * patienceTicks
-    )
+    if (this.#isLost || this.#state === 'snapshot') return false
+    if (this.#silentTicks > patienceTicks || this.#stalledTicks > 2 * patienceTicks) return false
+    return this.#match === 0 || this.#match + LAG_ENTRIES >= lastIndex
   }
 
   sentAppend(entryCount: number, bytes: number): void {

@@ -89,6 +89,53 @@ test('13.4 demotion must leave a working raft', async () => {
   assert.equal(f.get('nodes', 'm1').spec.Role, 'worker')
 })
 
+test('a witness stays what it is: it is not demoted and gets no tasks', async () => {
+  const f = new Fixture({ members: { has: () => true, canRemove: () => true } })
+  const spec = { Role: 'manager', Availability: 'drain', Labels: {} }
+  await f.addNode('m1', manager)
+  await f.addNode('w1', { ...manager, witness: true, spec })
+  const update = (id: string, changed: object) =>
+    f.control.updateNode({ id, version: f.get('nodes', id).version, spec: { ...spec, ...changed } })
+  await assertRpcFails(
+    update('w1', { Role: 'worker' }),
+    'FailedPrecondition',
+    'node w1 is a witness and cannot become a worker. To take it out of the swarm, stop it and use `docker node rm w1`',
+  )
+  for (const Availability of ['active', 'pause']) {
+    await assertRpcFails(
+      update('w1', { Availability }),
+      'FailedPrecondition',
+      'node w1 is a witness and runs no tasks: its availability stays drain',
+    )
+  }
+  await update('w1', { Labels: { place: 'cellar' } })
+  assert.deepEqual(f.get('nodes', 'w1').spec.Labels, { place: 'cellar' })
+  // It does not count where a manager with data is needed.
+  await assertRpcFails(
+    update('m1', { Role: 'worker' }),
+    'FailedPrecondition',
+    'attempting to demote the last manager of the swarm',
+  )
+})
+
+test('a witness is removed as it is, when it is down and raft can do without it', async () => {
+  let canRemove = false
+  const f = new Fixture({ members: { has: () => true, canRemove: () => canRemove } })
+  const down = { state: 'down', message: '', addr: '' } as const
+  await f.addNode('w1', { ...manager, witness: true, status: { ...down, state: 'ready' } })
+  const remove = (force: boolean) => f.control.removeNode({ id: 'w1', force })
+  await assertRpcFails(
+    remove(true),
+    'FailedPrecondition',
+    "can't remove member from the raft: this would result in a loss of quorum",
+  )
+  canRemove = true
+  await assertRpcFails(remove(false), 'FailedPrecondition', "node w1 is not down and can't be removed")
+  await f.write((tx) => tx.update('nodes', 'w1', { status: down }))
+  await remove(false)
+  await assertFails(remove(false), 'NotFound', 'node w1 not found')
+})
+
 test('13.5 a manager cannot be removed, nor a worker that is up without force', async () => {
   const f = new Fixture()
   await f.addNode('m1', manager)
