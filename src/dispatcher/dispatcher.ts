@@ -10,6 +10,7 @@ import {
   type LogFrame,
   type LostNode,
 } from '../wire/index.js'
+import { DirectSessions } from './direct-sessions.js'
 import { LogBroker } from './logs/log-broker.js'
 import { NodeLiveness } from './node-liveness.js'
 import { RateLimit } from './rate-limit.js'
@@ -30,6 +31,8 @@ export interface DispatcherOptions {
   readonly managerId: string
   /** A connection to the leader's `acceptRelay`. Without it only a leader serves sessions. */
   readonly dialLeader?: () => Promise<Connection>
+  /** Whether other managers are there to relay sessions. Default: never. */
+  readonly hasRelays?: () => boolean
 }
 
 type StatusReport = Extract<AgentMessage, { readonly type: 'status' }>
@@ -134,6 +137,7 @@ class Term implements SessionHost {
   readonly #unwatch: () => void
   /** All connections, also those that have not said hello yet. */
   readonly #connections = new Set<Session>()
+  readonly #direct: DirectSessions
   /** From managers that relay. */
   readonly #links = new Set<RelayLink>()
   /** The one valid session of each node. */
@@ -157,12 +161,14 @@ class Term implements SessionHost {
     this.logs = new LogBroker(env, store.view, (nodeId) => this.#openSession(nodeId))
     this.#liveness.start(this.#facts.heartbeatPeriodMs)
     this.#liveness.lostBefore(lost)
+    this.#direct = new DirectSessions(env, () => options.hasRelays?.() === true)
     this.#unwatch = store.watch((commit) => this.#onCommit(commit))
   }
 
   stop(): void {
     this.#unwatch()
     this.#liveness.stop()
+    this.#direct.stop()
     this.#writer.stop()
     this.logs.stop()
     this.#sessions.clear()
@@ -171,13 +177,13 @@ class Term implements SessionHost {
   }
 
   accept(connection: Connection, { nodeId }: PeerIdentity, addr: string): void {
-    const session = new Session(this.#env, this.#store.view, this, { connection, nodeId, addr })
-    if (!session.isClosed) this.#connections.add(session)
+    const session = this.#serve(connection, nodeId, addr)
+    if (session !== undefined && nodeId !== this.#options.managerId) this.#direct.add(session)
   }
 
   acceptRelay(connection: Connection): void {
     const link = new RelayLink(this.#env, connection, {
-      accept: (relayed, { nodeId, addr }) => this.accept(relayed, { nodeId }, addr),
+      accept: (relayed, { nodeId, addr }) => void this.#serve(relayed, nodeId, addr),
       onLost: (nodes) => this.#liveness.lostBefore(nodes),
       onClosed: (closed) => this.#links.delete(closed),
     })
@@ -230,12 +236,20 @@ class Term implements SessionHost {
 
   onClosed(session: Session): void {
     this.#connections.delete(session)
+    this.#direct.delete(session)
     this.#toPush.delete(session)
     this.#toTell.delete(session)
     if (this.#sessions.get(session.nodeId) !== session) return
     this.#sessions.delete(session.nodeId)
     this.logs.onNodeLost(session.nodeId)
     if (!session.isLeaving) this.#liveness.lost(session.nodeId)
+  }
+
+  #serve(connection: Connection, nodeId: string, addr: string): Session | undefined {
+    const session = new Session(this.#env, this.#store.view, this, { connection, nodeId, addr })
+    if (session.isClosed) return undefined
+    this.#connections.add(session)
+    return session
   }
 
   #hello(session: Session, hello: Hello): void {

@@ -77,6 +77,13 @@ export class ManagerMembers implements RaftMembers {
     return this.find(nodeId) !== undefined
   }
 
+  /** Whether a manager besides `nodeId` votes and answers. */
+  hasOtherManagers(nodeId: string): boolean {
+    return this.list().some(
+      (member) => member.nodeId !== nodeId && member.kind === 'voter' && member.active === true,
+    )
+  }
+
   /**
    * Whether a majority of the others would be reachable.
    * Behaviour: moby/swarmkit manager/state/raft/raft.go, CanRemoveMember.

@@ -106,6 +106,7 @@ export class Manager {
     this.dispatcher = new Dispatcher(env, store, {
       managerId: options.node.id,
       dialLeader: () => options.leader.dialSessions(),
+      hasRelays: () => this.members.hasOtherManagers(options.node.id),
     })
   }
 

@@ -36,6 +36,8 @@ export const CloseCode = {
   Replaced: 4409,
   /** The node was removed from the swarm and will never be let in again under its ID. */
   NodeRemoved: 4410,
+  /** Another manager is to serve the session. */
+  Elsewhere: 4421,
   /** None of the protocol versions is known to both. */
   Version: 4426,
   /** Too many sessions in a short time. */
