@@ -16,7 +16,7 @@ const backoffStepMs = 5000
 const maxBackoffMs = 60 * 60 * 1000
 
 export interface RenewerOptions {
-  readonly keys: KeyReadWriter
+  readonly keys: Pick<KeyReadWriter, 'certificate' | 'credentials' | 'saveCertificate' | 'setUnlockKey'>
   /** Asks some manager for the next certificate. */
   readonly request: (csrPem: string) => Promise<IssuedCertificate>
   /** The new certificate is on disk. Resolves when the node lives with it. */

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { generateKey, parseCsr, privateKeyPem, publicKeyDer } from '../../src/ca/index.js'
-import { distinguishedName } from '../../src/ca/issue.js'
+import type { distinguishedName } from '../../src/ca/issue.js'
 import { signCertificate, type Root } from './certificates.js'
 
 interface SignRequest {
