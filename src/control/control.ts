@@ -17,6 +17,7 @@ import { removeService } from './services/remove.js'
 import { rollbackService, updateService } from './services/update.js'
 import { requestRebalance } from './rebalance.js'
 import { updateSwarm } from './swarm.js'
+import { createVolume, removeVolume, updateVolume } from './volumes.js'
 
 /**
  * The checked writes of the API on a store. Only those on the leader's store can succeed.
@@ -52,6 +53,9 @@ export function createControl(
     createConfig: (args) => createConfig(context, args),
     updateConfig: (args) => updateConfig(context, args),
     removeConfig: (args) => removeConfig(context, args),
+    createVolume: (args) => createVolume(context, args),
+    updateVolume: (args) => updateVolume(context, args),
+    removeVolume: (args) => removeVolume(context, args),
     updateSwarm: (args) => updateSwarm(context, args),
   }
 }

@@ -5,6 +5,7 @@ import type {
   SecretSpec,
   ServiceSpec,
   SwarmSpec,
+  VolumeCreateOptions,
 } from '../model/spec/index.js'
 
 /**
@@ -48,6 +49,14 @@ export interface Control {
     readonly spec: ConfigSpec
   }): Promise<void>
   removeConfig(args: { readonly id: string }): Promise<void>
+  createVolume(args: { readonly options: VolumeCreateOptions }): Promise<{ readonly id: string }>
+  /** Without `availability` nothing changes. */
+  updateVolume(args: {
+    readonly id: string
+    readonly version: number
+    readonly availability?: string
+  }): Promise<void>
+  removeVolume(args: { readonly id: string; readonly force: boolean }): Promise<void>
   updateSwarm(args: {
     readonly version: number
     readonly spec: SwarmSpec

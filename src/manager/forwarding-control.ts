@@ -18,6 +18,9 @@ const names: Readonly<Record<keyof Control, true>> = {
   createConfig: true,
   updateConfig: true,
   removeConfig: true,
+  createVolume: true,
+  updateVolume: true,
+  removeVolume: true,
   updateSwarm: true,
 }
 

@@ -12,6 +12,7 @@ import type {
   ServiceSpec,
   SwarmSpec,
   TaskSpec,
+  Topology,
 } from './spec/index.js'
 import type { TaskState } from './task-state.js'
 
@@ -102,6 +103,8 @@ export interface Task extends Meta {
   /** With desired state READY: the end of the restart delay. Never shown. */
   readonly notBeforeMs?: number
   readonly assignedGenericResources?: readonly GenericResource[]
+  /** The volumes of the cluster that the scheduler chose for its mounts. */
+  readonly volumes?: readonly TaskVolume[]
   readonly registryAuth?: string
   /**
    * The node that the rebalancer wants the slot on, and since when: a successor is to start there, and then
@@ -209,13 +212,41 @@ export interface Config extends Meta {
   readonly spec: ConfigSpec
 }
 
-/** A cluster (CSI) volume. */
+/** A volume of the cluster, made by a CSI plugin. */
 export interface Volume extends Meta {
   readonly spec: ClusterVolumeSpec & {
     readonly Name: string
     readonly Labels: Readonly<Record<string, string>>
+    readonly Driver: { readonly Name: string; readonly Options: Readonly<Record<string, string>> }
   }
+  /** What the plugin said of it. Absent until the plugin has made it: no task can use it before. */
+  readonly info?: VolumeInfo
+  /** The nodes that it is wanted on, and how far that is. */
+  readonly publishStatus?: readonly VolumePublishStatus[]
   readonly pendingDelete?: boolean
+}
+
+export interface VolumeInfo {
+  readonly capacityBytes: number
+  readonly volumeContext: Readonly<Record<string, string>>
+  /** What the plugin calls it. */
+  readonly volumeId: string
+  /** Where it can be reached from; empty: from everywhere. */
+  readonly accessibleTopology: readonly Topology[]
+}
+
+export interface VolumePublishStatus {
+  readonly nodeId: string
+  readonly state: 'pending-publish' | 'published' | 'pending-node-unpublish' | 'pending-controller-unpublish'
+  readonly publishContext: Readonly<Record<string, string>>
+}
+
+/** A volume of the cluster that a task was given. */
+export interface TaskVolume {
+  readonly id: string
+  /** What the mount asked for: a name, or `group:NAME`. */
+  readonly source: string
+  readonly target: string
 }
 
 /** The one cluster object; its ID is the cluster's. */

@@ -1,5 +1,6 @@
 import type { LoopFactory } from '../store/loop.js'
 import { constraintEnforcer } from './enforcer/constraint-enforcer.js'
+import { volumeEnforcer } from './enforcer/volume-enforcer.js'
 import { jobLoop } from './jobs/job-loop.js'
 import { taskReaper } from './reaper/task-reaper.js'
 import { serviceLoop } from './service-loop.js'
@@ -9,6 +10,7 @@ export const orchestratorLoops: readonly LoopFactory[] = [
   serviceLoop,
   jobLoop,
   constraintEnforcer,
+  volumeEnforcer,
   taskReaper,
 ]
 

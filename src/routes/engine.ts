@@ -16,11 +16,9 @@ const passedOn: readonly (readonly [methods: readonly Method[], paths: readonly 
     [['GET', 'POST'], ['/exec/*']],
     [['GET', 'POST', 'DELETE'], ['/images/*']],
     [['POST'], ['/build', '/build/*', '/commit', '/auth', '/session', '/grpc']],
-    [
-      ['GET', 'POST', 'DELETE', 'PUT'],
-      ['/plugins/*', '/volumes/*'],
-    ],
-    [['GET'], ['/plugins', '/volumes', '/system/df']],
+    [['GET', 'POST', 'DELETE', 'PUT'], ['/plugins/*']],
+    [['POST'], ['/volumes/*']],
+    [['GET'], ['/plugins', '/system/df']],
     [['GET'], ['/distribution/*'], '1.30'],
   ]
 

@@ -17,6 +17,7 @@ import { serviceRoutes } from './services/index.js'
 import { swarmRoutes } from './swarm.js'
 import { systemRoutes } from './system.js'
 import { taskRoutes } from './tasks.js'
+import { volumeRoutes } from './volumes.js'
 
 /**
  * Docker's API: what all its routes have in common, and the routes. Paths come here without their version,
@@ -68,6 +69,7 @@ export function dockerRoutes(app: FastifyInstance, context: RouteContext): void 
   secretRoutes(app, context)
   configRoutes(app, context)
   networkRoutes(app, context)
+  volumeRoutes(app, context)
   placementRoutes(app, context)
   eventRoutes(app, context)
   engineRoutes(app, context)

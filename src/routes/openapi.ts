@@ -15,6 +15,7 @@ const tags = [
   { name: 'Secret', description: 'Data that the services which name it may read, and nobody else.' },
   { name: 'Config', description: 'Data that services read.' },
   { name: 'Network', description: 'Networks of the cluster and of this host.' },
+  { name: 'Volume', description: 'Volumes of the cluster and of this host.' },
   { name: 'Skep', description: 'What Docker has no word for.' },
   { name: 'System', description: 'About this daemon.' },
 ]

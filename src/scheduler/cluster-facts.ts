@@ -8,6 +8,7 @@ import {
 } from '../model/placement.js'
 import type { Change } from '../store/apply.js'
 import type { View } from '../store/schema.js'
+import { VolumeSet } from './volume-set.js'
 
 type FactsView = Pick<View, 'networks' | 'services' | 'clusters' | 'volumes'>
 
@@ -27,9 +28,12 @@ export class ClusterFacts {
   readonly #selections = new Map<string, Selection>()
   /** Services that keep others away from their nodes. */
   #keepingAway: Set<string> | undefined
+  /** Must be told of tasks that use volumes. */
+  readonly volumes: VolumeSet
 
   constructor(view: FactsView) {
     this.#view = view
+    this.volumes = new VolumeSet(view.volumes)
   }
 
   /** Name of a network's driver, or undefined where it has none yet. */
@@ -82,6 +86,8 @@ export class ClusterFacts {
     switch (change.table) {
       case 'services':
         return this.#noteService(change.id, change.before, change.after)
+      case 'volumes':
+        return true
       case 'clusters':
         return change.before?.spec !== change.after?.spec
       default:

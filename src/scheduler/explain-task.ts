@@ -31,8 +31,11 @@ export async function explainTask(
   const service = view.services.get(task.serviceId ?? '')
   const nodes = new NodeSet()
   await inSlices(env, view.nodes.list(), (node) => nodes.setNode(node), signal)
+  const facts = new ClusterFacts(view)
   const count = (other: Task) => {
-    if (other.id !== task.id) nodes.setTask(other)
+    if (other.id === task.id) return
+    nodes.setTask(other)
+    facts.volumes.setTask(other)
   }
   await inSlices(
     env,
@@ -40,7 +43,7 @@ export async function explainTask(
     count,
     signal,
   )
-  const wanted = requirementsOf(task, new ClusterFacts(view))
+  const wanted = requirementsOf(task, facts)
   const nameOf = (taskId: string) => {
     const other = view.tasks.get(taskId)
     return other === undefined ? taskId : taskName(other)

@@ -55,6 +55,8 @@ function words(filter: FilterName, count: number): string {
       return `affinity not satisfied on ${nodes}`
     case 'anti-affinity':
       return `anti-affinity not satisfied on ${nodes}`
+    case 'volumes':
+      return `cannot fulfill requested CSI volume mounts on ${nodes}`
     default:
       return filter satisfies never
   }

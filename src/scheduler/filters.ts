@@ -15,6 +15,7 @@ export const filterNames = [
   'max replicas',
   'affinity',
   'anti-affinity',
+  'volumes',
 ] as const
 export type FilterName = (typeof filterNames)[number]
 
@@ -33,6 +34,7 @@ const checks: Readonly<Record<FilterName, Check>> = {
     maxReplicas === 0 || serviceId === undefined || state.activeOf(serviceId) < maxReplicas,
   affinity: (state, wanted) => wanted.together.every((company) => hasCompany(state, company, wanted)),
   'anti-affinity': (state, { apart }) => apart.every(({ services }) => !state.hasAnyOf(services)),
+  volumes: ({ node }, { mounts, volumes }) => mounts.length === 0 || volumes.fits(mounts, node),
 }
 
 /** The filters whose outcome only the node's own description and state decide, not its load. */
@@ -52,7 +54,8 @@ export function passesNow(state: NodeState, wanted: Requirements): boolean {
     (wanted.hostPorts.length === 0 || checks['host ports'](state, wanted)) &&
     (wanted.maxReplicas === 0 || checks['max replicas'](state, wanted)) &&
     (wanted.together.length === 0 || checks.affinity(state, wanted)) &&
-    (wanted.apart.length === 0 || checks['anti-affinity'](state, wanted))
+    (wanted.apart.length === 0 || checks['anti-affinity'](state, wanted)) &&
+    (wanted.mounts.length === 0 || checks.volumes(state, wanted))
   )
 }
 

@@ -1,4 +1,4 @@
-import type { Task } from '../model/objects.js'
+import type { Task, TaskVolume } from '../model/objects.js'
 import type { GenericResource } from '../model/spec/index.js'
 import { claimGenerics } from './generic-resources.js'
 import type { Leaf, NodeClass, NodeClasses } from './node-class.js'
@@ -13,6 +13,7 @@ export interface Placement {
   readonly task: Task
   readonly nodeId: string
   readonly generics: readonly GenericResource[]
+  readonly volumes: readonly TaskVolume[]
 }
 
 /**
@@ -83,13 +84,17 @@ export class GroupPlan {
       if (state === undefined || task === undefined) return placed
       const generics = claimGenerics(state.freeGenerics, this.#view.wanted.generics) ?? []
       this.#queue.pop()
-      this.#placements.push({ task, nodeId: state.node.id, generics })
+      const { mounts, volumes: all } = this.#view.wanted
+      const volumes = mounts.length === 0 ? noVolumes : (all.claim(task, mounts, state.node) ?? noVolumes)
+      this.#placements.push({ task, nodeId: state.node.id, generics, volumes })
       this.#nodes.assume(task, state.node.id, generics)
       ranking.used(state)
     }
     return count
   }
 }
+
+const noVolumes: readonly TaskVolume[] = []
 
 /** Sorts nodes by leaf, once, when first asked. */
 function byLeaf(nodeClass: NodeClass, states: () => readonly NodeState[]) {

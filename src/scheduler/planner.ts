@@ -1,4 +1,4 @@
-import type { Node, Task } from '../model/objects.js'
+import type { Node, Task, TaskVolume } from '../model/objects.js'
 import type { GenericResource } from '../model/spec/index.js'
 import { TaskState } from '../model/task-state.js'
 import type { Change } from '../store/apply.js'
@@ -20,6 +20,7 @@ export type Decision =
       readonly taskId: string
       readonly nodeId: string
       readonly generics: readonly GenericResource[]
+      readonly volumes: readonly TaskVolume[]
       /** Whether the node was chosen before, by the global orchestrator. */
       readonly preassigned: boolean
     }
@@ -81,6 +82,7 @@ export class Planner {
 
   setTask(task: Task): void {
     this.nodes.setTask(task)
+    this.#facts.volumes.setTask(task)
     const isPending = task.status.state === TaskState.Pending
     const isWanted = task.desiredState <= TaskState.Complete
     if (isPending && isWanted && task.nodeId === undefined) this.#queue.set(task)
@@ -93,6 +95,7 @@ export class Planner {
 
   removeTask(taskId: string): void {
     this.nodes.removeTask(taskId)
+    this.#facts.volumes.removeTask(taskId)
     this.#queue.delete(taskId)
     this.#preassigned.delete(taskId)
     this.#unwanted.delete(taskId)
@@ -178,7 +181,8 @@ export class Planner {
     }
     const generics = claimGenerics(state.freeGenerics, wanted.generics) ?? []
     this.nodes.assume(task, nodeId, generics)
-    return { kind: 'assign', taskId: task.id, nodeId, generics, preassigned: true }
+    const volumes = wanted.volumes.claim(task, wanted.mounts, state.node) ?? []
+    return { kind: 'assign', taskId: task.id, nodeId, generics, volumes, preassigned: true }
   }
 
   #groupStep(nowMs: number): readonly Decision[] | undefined {
@@ -221,11 +225,12 @@ export class Planner {
     for (const { task } of placements) this.#queue.delete(task.id)
     if (this.#turn !== undefined) this.#turn.left -= placements.length
     if (placements.length < tasks.length) this.#giveUp(group, this.#findReason(wanted), nowMs)
-    return placements.map(({ task, nodeId, generics }) => ({
+    return placements.map(({ task, nodeId, generics, volumes }) => ({
       kind: 'assign',
       taskId: task.id,
       nodeId,
       generics,
+      volumes,
       preassigned: false,
     }))
   }
@@ -310,5 +315,6 @@ function hopelessKey(wanted: Requirements): string {
     wanted.hostPorts,
     perService,
     ...companyKey(wanted),
+    wanted.mounts,
   ])
 }

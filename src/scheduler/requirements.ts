@@ -3,6 +3,7 @@ import type { Task } from '../model/objects.js'
 import { placementOf, type AffinityTerm, type Strategy } from '../model/placement.js'
 import type { Platform } from '../model/spec/index.js'
 import type { ClusterFacts } from './cluster-facts.js'
+import { clusterMountsOf, type ClusterMount, type VolumeSet } from './volume-set.js'
 
 /** A driver that a node must have: kind as in `PluginDescription.Type`. */
 export interface RequiredPlugin {
@@ -48,6 +49,9 @@ export interface Requirements {
   /** The same as wishes. */
   readonly preferTogether: readonly Company[]
   readonly preferApart: readonly Company[]
+  /** Mounts of volumes of the cluster, and where to look for those. */
+  readonly mounts: readonly ClusterMount[]
+  readonly volumes: VolumeSet
   /** Equal for requirements that the same nodes meet for good reasons: all but load. */
   readonly classKey: string
 }
@@ -84,6 +88,8 @@ export function requirementsOf(task: Task, facts: ClusterFacts): Requirements {
     serviceId: task.serviceId,
     spreadOver,
     ...company,
+    mounts: clusterMountsOf(task),
+    volumes: facts.volumes,
     classKey: JSON.stringify([
       plugins,
       Placement?.Constraints ?? [],

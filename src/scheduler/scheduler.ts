@@ -176,10 +176,11 @@ function applyDecision(tx: Tx, decision: Decision): void {
 }
 
 function assign(tx: Tx, task: Task, decision: Decision & { readonly kind: 'assign' }): void {
-  const { nodeId, generics, preassigned } = decision
+  const { nodeId, generics, volumes, preassigned } = decision
   const node = tx.nodes.get(nodeId)
   const isStillFree = task.nodeId === (preassigned ? nodeId : undefined)
   if (!isStillFree || task.desiredState > TaskState.Complete || node === undefined || !isReady(node)) return
+  if (!volumes.every(({ id }) => tx.volumes.get(id)?.spec.Availability === 'active')) return
   const message = preassigned
     ? 'scheduler confirmed task can run on preassigned node'
     : 'scheduler assigned task to node'
@@ -187,5 +188,15 @@ function assign(tx: Tx, task: Task, decision: Decision & { readonly kind: 'assig
     nodeId,
     status: { state: TaskState.Assigned, timestampMs: tx.nowMs, message },
     ...(generics.length > 0 ? { assignedGenericResources: generics } : {}),
+    ...(volumes.length > 0 ? { volumes } : {}),
   })
+  for (const { id } of volumes) publish(tx, id, nodeId)
+}
+
+/** The volume is wanted on the node from now on. */
+function publish(tx: Tx, volumeId: string, nodeId: string): void {
+  const volume = tx.volumes.get(volumeId)
+  if (volume === undefined || volume.publishStatus?.some((status) => status.nodeId === nodeId)) return
+  const status = { nodeId, state: 'pending-publish', publishContext: {} } as const
+  tx.update('volumes', volumeId, { publishStatus: [...(volume.publishStatus ?? []), status] })
 }

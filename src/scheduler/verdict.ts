@@ -105,6 +105,10 @@ function textsOf(
       return wanted.apart
         .filter(({ services }) => state.hasAnyOf(services))
         .map(({ text }) => `runs a task of ${text}`)
+    case 'volumes': {
+      const texts = wanted.volumes.explain(wanted.mounts, node)
+      return texts.length > 0 ? texts : ['has not enough cluster volumes for all mounts']
+    }
     default:
       return filter satisfies never
   }

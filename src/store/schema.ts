@@ -59,6 +59,8 @@ const indexes = {
     /** By what one replica is: see `slotKey`. */
     slot: (task: Task) => slotKey(task) ?? [],
     network: (task: Task) => task.networks.map((network) => network.networkId),
+    /** By the ID of a volume of the cluster that it was given. */
+    volume: (task: Task) => task.volumes?.map(({ id }) => id) ?? [],
   },
 } as const satisfies {
   readonly [K in TableName]: Readonly<Record<string, (object: Tables[K]) => string | readonly string[]>>

@@ -41,3 +41,16 @@ export const ClusterVolumeSpecSchema = struct('ClusterVolumeSpec', {
   Availability: word(['active', 'pause', 'drain']),
 })
 export type ClusterVolumeSpec = Spec<typeof ClusterVolumeSpecSchema>
+export type Topology = Spec<typeof TopologySchema>
+
+export const VolumeCreateOptionsSchema = struct('VolumeCreateOptions', {
+  Name: text('Absent: the engine makes one up. Volumes of the cluster must have one.'),
+  Driver: text('A volume driver, or for volumes of the cluster a CSI plugin. Default `local`.'),
+  DriverOpts: stringMap('Options for the driver.'),
+  Labels: stringMap(),
+  ClusterVolumeSpec: ClusterVolumeSpecSchema,
+})
+export type VolumeCreateOptions = Spec<typeof VolumeCreateOptionsSchema>
+
+export const VolumeUpdateOptionsSchema = struct('VolumeUpdateOptions', { Spec: ClusterVolumeSpecSchema })
+export type VolumeUpdateOptions = Spec<typeof VolumeUpdateOptionsSchema>

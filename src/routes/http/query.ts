@@ -70,6 +70,16 @@ export function dataVersion(query: Query, kind: 'secret' | 'config'): number {
   }
 }
 
+/** As `objectVersion`, with the text of volumes. @throws {SwarmError} InvalidArgument. */
+export function volumeVersion(query: Query): number {
+  const text = query.version ?? ''
+  try {
+    return parseUint64(text)
+  } catch (error) {
+    throw new SwarmError('InvalidArgument', `invalid swarm object version '${text}': ${errorText(error)}`)
+  }
+}
+
 /** Texts: Go's strconv.ParseUint. Beyond 2^53 the nearest number: no object has such a version. */
 function parseUint64(text: string): number {
   const quoted = JSON.stringify(text)

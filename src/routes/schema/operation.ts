@@ -4,7 +4,17 @@ import { struct, text } from '../../model/spec/schema.js'
 
 /** The parts of the API, as the document groups them. */
 export type Tag =
-  'Swarm' | 'Node' | 'Service' | 'Task' | 'Secret' | 'Config' | 'Network' | 'System' | 'Distribution' | 'Skep'
+  | 'Swarm'
+  | 'Node'
+  | 'Service'
+  | 'Task'
+  | 'Secret'
+  | 'Config'
+  | 'Network'
+  | 'Volume'
+  | 'System'
+  | 'Distribution'
+  | 'Skep'
 
 export interface Operation {
   readonly tag: Tag

@@ -82,7 +82,7 @@ export class Fixture {
     return this.get('services', id)
   }
 
-  get<K extends 'services' | 'networks' | 'nodes' | 'clusters' | 'secrets' | 'configs' | 'tasks'>(
+  get<K extends 'services' | 'networks' | 'nodes' | 'clusters' | 'secrets' | 'configs' | 'tasks' | 'volumes'>(
     table: K,
     id: string,
   ) {

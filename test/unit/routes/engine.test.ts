@@ -24,7 +24,7 @@ describe('what the engine answers', () => {
       ['GET', '/system/df'],
       ['GET', '/distribution/a/b:c/json'],
       ['GET', '/plugins'],
-      ['PUT', '/volumes/v?version=1'],
+      ['DELETE', '/volumes/v?force=1'],
     ] as const) {
       const answer = await app.inject({
         method,

@@ -50,6 +50,7 @@ describe('the OpenAPI document', async () => {
       'DELETE /nodes/{id}',
       'DELETE /secrets/{id}',
       'DELETE /services/{id}',
+      'DELETE /volumes/{id}',
       'GET /_ping',
       'GET /configs',
       'GET /configs/{id}',
@@ -72,6 +73,8 @@ describe('the OpenAPI document', async () => {
       'GET /tasks/{id}',
       'GET /tasks/{id}/logs',
       'GET /version',
+      'GET /volumes',
+      'GET /volumes/{id}',
       'HEAD /_ping',
       'POST /configs/create',
       'POST /configs/{id}/update',
@@ -94,6 +97,8 @@ describe('the OpenAPI document', async () => {
       'POST /swarm/leave',
       'POST /swarm/unlock',
       'POST /swarm/update',
+      'POST /volumes/create',
+      'PUT /volumes/{id}',
     ])
   })
 

@@ -263,7 +263,7 @@ test('4.10 a preassigned task is confirmed on its node, or says why not without 
     aTask({ id: 'no', serviceId: 'u', slot: 0, nodeId: 'n00001', spec: reserving(1e12) }),
   ]
   assert.deepEqual(decideAll(planner(manyNodes(2), tasks)), [
-    { kind: 'assign', taskId: 'ok', nodeId: 'n00000', generics: [], preassigned: true },
+    { kind: 'assign', taskId: 'ok', nodeId: 'n00000', generics: [], volumes: [], preassigned: true },
     { kind: 'explain', taskId: 'no', reason: 'insufficient resources on 1 node' },
   ])
 })

@@ -167,7 +167,7 @@ test('affinity to a label of services, which may come later', () => {
   const [node = ''] = world.place('db', 1)
   world.service('db', { tier: 'data' })
   assert.deepEqual(world.decide(), [
-    { kind: 'assign', taskId: 'web000', nodeId: node, generics: [], preassigned: false },
+    { kind: 'assign', taskId: 'web000', nodeId: node, generics: [], volumes: [], preassigned: false },
   ])
 })
 
