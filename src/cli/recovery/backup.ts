@@ -1,13 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import {
-  createReadStream,
-  createWriteStream,
-  existsSync,
-  readFileSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { link, rm } from 'node:fs/promises'
+import { createReadStream, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { open, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { formatUnlockKey, parseUnlockKey } from '../../ca/index.js'
 import { errorText } from '../../model/errors.js'
@@ -50,23 +43,22 @@ export const backupCommand = {
     if (existsSync(output)) throw new Error(`${output} exists already`)
     const key = backupKey(keyFile)
     const answer = await requestBackup(new DaemonClient(values.host), key, values.stale)
-    const partial = `${output}.part`
+    const file = await open(output, 'wx', 0o600)
     try {
-      await pipeline(answer, createWriteStream(partial, { mode: 0o600, flush: true }))
-      const manifest = await checked(partial)
+      await pipeline(answer, file.createWriteStream({ flush: true }))
+      const manifest = await checked(output)
       const ownKey = manifest.lockedBy === 'backupKey' ? key : undefined
       if (ownKey !== undefined && keyFile !== undefined && !existsSync(keyFile)) {
         writeFileSync(keyFile, `${ownKey}\n`, { mode: 0o600, flag: 'wx' })
       }
-      // Unlike a rename, this replaces nothing.
-      await link(partial, output)
       const result = { file: output, bytes: statSync(output).size, ...manifest }
       const shownKey = keyFile === undefined ? ownKey : undefined
       if (format === 'json')
         console.log(JSON.stringify({ ...result, ...(shownKey !== undefined && { key: shownKey }) }))
       else console.log(describe(result, keyFile, shownKey))
-    } finally {
-      await rm(partial, { force: true })
+    } catch (error) {
+      await rm(output, { force: true })
+      throw error
     }
     return 0
   },
