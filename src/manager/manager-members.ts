@@ -77,10 +77,11 @@ export class ManagerMembers implements RaftMembers {
     return this.find(nodeId) !== undefined
   }
 
-  /** Whether a manager besides `nodeId` votes and answers. */
+  /** Whether a manager besides `nodeId` votes and answers. A witness is none: it serves nobody. */
   hasOtherManagers(nodeId: string): boolean {
     return this.list().some(
-      (member) => member.nodeId !== nodeId && member.kind === 'voter' && member.active === true,
+      (member) =>
+        member.nodeId !== nodeId && member.kind === 'voter' && !member.isWitness && member.active === true,
     )
   }
 

@@ -37,8 +37,12 @@ async function start(t: TestContext): Promise<World> {
 
 function shows(cluster: TestCluster, number: number, list: readonly string[]): Promise<true> {
   return eventually(
-    `node ls to show ${list.join(', ')}`,
-    async () => (await cluster.list(number)).join() === list.join() || undefined,
+    'node ls to show what it should',
+    async () => {
+      const shown = await cluster.list(number)
+      if (shown.join() !== list.join()) throw new Error(`it shows ${shown.join(', ')}`)
+      return true
+    },
     waitMs,
   )
 }
@@ -209,7 +213,8 @@ test(
     // The root is replaced on it too.
     const rootPath = join(witness.dataRoot, 'witness', 'certificates', 'swarm-root-ca.crt')
     const before = readFileSync(rootPath, 'utf8')
-    const after = await one.docker.ok('swarm ca --rotate --quiet')
+    await one.docker.ok('swarm ca --rotate --quiet')
+    const after = await one.docker.ok('swarm ca')
     assert.equal(await one.docker.ok('node ls --format {{.TLSStatus}}'), 'Ready\nReady\nReady\n')
     await eventually('the new root', () => {
       const root = readFileSync(rootPath, 'utf8')
