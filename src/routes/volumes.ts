@@ -5,7 +5,6 @@ import type { Volume } from '../model/objects.js'
 import type { VolumeCreateOptions, VolumeUpdateOptions } from '../model/spec/index.js'
 import { volumeNotMade } from '../scheduler/index.js'
 import type { View } from '../store/store.js'
-import type { ManagerBackend } from './backend.js'
 import type { Plain, RouteContext } from './context.js'
 import { toVolume } from './convert/volume.js'
 import { handOver } from './engine.js'
@@ -32,24 +31,29 @@ const filterKeys = ['dangling', 'driver', 'label', 'name']
  * Behaviour: moby daemon/server/router/volume, daemon/cluster/volumes.go.
  */
 export function volumeRoutes(app: FastifyInstance, { backend: { engine, swarm } }: RouteContext): void {
-  app.get<Plain>('/volumes', { schema: operations.list }, async (request, reply) => {
-    const view = (await managerFor(request))?.view
-    if (view === undefined || view.volumes.size === 0) return toEngine(request, reply)
-    const response = await engine.call({ method: 'GET', path: request.url })
-    if (response.status !== 200) return relay(reply, response)
-    const local = JSON.parse(response.body.toString()) as { readonly Volumes?: readonly object[] | null }
-    const shared = selectVolumes(view, Filters.parse(request.query, filterKeys)).map(toJson)
-    return sendJson(reply, { ...local, Volumes: [...(local.Volumes ?? []), ...shared] })
-  })
+  app.get<Plain>(
+    '/volumes',
+    { schema: operations.list, onRequest: unless(({ volumes }) => volumes.size > 0) },
+    async ({ url, query }, reply) => {
+      const response = await engine.call({ method: 'GET', path: url })
+      if (response.status !== 200) return relay(reply, response)
+      const local = JSON.parse(response.body.toString()) as { readonly Volumes?: readonly object[] | null }
+      const { view } = await swarm.manager()
+      const shared = selectVolumes(view, Filters.parse(query, filterKeys)).map(toJson)
+      return sendJson(reply, { ...local, Volumes: [...(local.Volumes ?? []), ...shared] })
+    },
+  )
 
-  app.get<WithPath>('/volumes/*', { schema: operations.inspect }, async (request, reply) => {
-    const view = (await managerFor(request))?.view
-    const found = view && findIfThere(view, request.params['*'])
-    if (found === undefined) return toEngine(request, reply)
-    const response = await engine.call({ method: 'GET', path: request.url })
-    if (response.status !== 404) return relay(reply, response)
-    return sendJson(reply, toJson(found()))
-  })
+  app.get<WithPath>(
+    '/volumes/*',
+    { schema: operations.inspect, onRequest: unless(isShared) },
+    async ({ url, params }, reply) => {
+      const response = await engine.call({ method: 'GET', path: url })
+      if (response.status !== 404) return relay(reply, response)
+      const { view } = await swarm.manager()
+      return sendJson(reply, toJson(findVolume(view, params['*'])))
+    },
+  )
 
   app.post<{ Body: VolumeCreateOptions }>(
     '/volumes/create',
@@ -89,53 +93,54 @@ export function volumeRoutes(app: FastifyInstance, { backend: { engine, swarm } 
     },
   )
 
-  app.delete<WithPath>('/volumes/*', { schema: operations.remove }, async (request, reply) => {
-    const ref = request.params['*']
-    const manager = await managerFor(request)
-    if (manager === undefined || findIfThere(manager.view, ref) === undefined) return toEngine(request, reply)
-    const force = lenientBoolean(request.query, 'force')
-    const response = await engine.call({ method: 'DELETE', path: request.url })
-    // An engine that is forced takes a volume that is not there for removed.
-    const mayBeShared = response.status === 404 || (response.status === 204 && force)
-    if (!mayBeShared) return relay(reply, response)
-    await manager.control.removeVolume({ id: ref, force })
-    return sendNothing(reply, 204)
-  })
+  app.delete<WithPath>(
+    '/volumes/*',
+    { schema: operations.remove, onRequest: unless(isShared) },
+    async ({ url, query, params }, reply) => {
+      const force = lenientBoolean(query, 'force')
+      const response = await engine.call({ method: 'DELETE', path: url })
+      // An engine that is forced takes a volume that is not there for removed.
+      const mayBeShared = response.status === 404 || (response.status === 204 && force)
+      if (!mayBeShared) return relay(reply, response)
+      const { control } = await swarm.manager()
+      await control.removeVolume({ id: params['*'], force })
+      return sendNothing(reply, 204)
+    },
+  )
 
-  /** The manager on this node, for requests that may concern the cluster's volumes. */
-  async function managerFor({ apiVersion }: FastifyRequest): Promise<ManagerBackend | undefined> {
+  /** Leaves a request to the engine, before anything of it is read, unless it concerns the cluster. */
+  function unless(concerns: (view: View, request: FastifyRequest) => boolean) {
+    return async (request: FastifyRequest, reply: FastifyReply) => {
+      const view = await viewFor(request)
+      if (view === undefined || !concerns(view, request)) handOver(engine, request, reply)
+    }
+  }
+
+  /** What the cluster has, for requests that may concern its volumes. */
+  async function viewFor({ apiVersion }: FastifyRequest): Promise<View | undefined> {
     if (isOlderThan(apiVersion, since) || !swarm.status().controlAvailable) return undefined
     try {
-      return await swarm.manager()
+      return (await swarm.manager()).view
     } catch (error) {
       // Whoever asks for volumes gets those of this host in any case.
       if (error instanceof SwarmError) return undefined
       throw error
     }
   }
+}
 
-  function toEngine(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    handOver(engine, request, reply)
-    return reply
+/** Whether a path names volumes of the cluster, be it several. */
+function isShared(view: View, { params }: FastifyRequest): boolean {
+  try {
+    return findVolume(view, (params as WithPath['Params'])['*']) !== undefined
+  } catch (error) {
+    if (!(error instanceof SwarmError)) throw error
+    return error.code !== 'NotFound'
   }
 }
 
 function toJson(volume: Volume): object {
   return toVolume(volume, volumeNotMade(volume))
-}
-
-/** What a path names, if anything of the cluster's: throws when used where it is ambiguous. */
-function findIfThere(view: View, ref: string): (() => Volume) | undefined {
-  try {
-    const volume = findVolume(view, ref)
-    return () => volume
-  } catch (error) {
-    if (!(error instanceof SwarmError)) throw error
-    if (error.code === 'NotFound') return undefined
-    return () => {
-      throw error
-    }
-  }
 }
 
 function selectVolumes(view: View, filters: Filters): readonly Volume[] {

@@ -101,7 +101,7 @@ const engineCases: readonly Case[] = [
   },
   {
     spec: aSpec({ Labels: { 'skep.nonsense': '1' } }),
-    text: 'unknown label skep.nonsense; known labels of services: none; of containers: skep.sim.exit, skep.sim.health, skep.sim.log, skep.sim.pull, skep.sim.start, skep.sim.stop',
+    text: 'unknown label skep.nonsense; known labels of services: skep.affinity, skep.anti-affinity, skep.placement.strategy, skep.rebalance; of containers: skep.sim.exit, skep.sim.health, skep.sim.log, skep.sim.pull, skep.sim.start, skep.sim.stop',
   },
   {
     spec: aSpec({}, { Labels: { 'skep.sim.stop': 'soon' } }),
