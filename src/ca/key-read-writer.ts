@@ -172,7 +172,9 @@ export class KeyReadWriter {
     return this.#inTurn(async () => {
       if (version <= this.#file.kekVersion || sameKey(unlockKey, this.#unlockKey)) return 'unchanged'
       const change = this.#unlockKey === undefined ? 'locked' : 'changed'
-      await this.#writeKey({ ...this.#file, kekVersion: version }, unlockKey)
+      const wasInClear = change === 'locked' && this.#file.dataKey !== undefined
+      const dataKeyNeedsRotation = wasInClear || this.#file.dataKeyNeedsRotation
+      await this.#writeKey({ ...this.#file, kekVersion: version, dataKeyNeedsRotation }, unlockKey)
       if (change === 'locked') for (const listener of this.#lockListeners) listener()
       return change
     })

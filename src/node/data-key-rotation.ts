@@ -36,7 +36,7 @@ export class DataKeyRotation {
     this.#sealer = sealer
     this.#stores = stores
     this.#unwatch = keys.onLocked(() => this.#then(() => this.#rotate()))
-    if (keys.pendingDataKey !== undefined) this.#then(() => this.#finish())
+    this.#then(() => (keys.pendingDataKey === undefined ? this.#rotate() : this.#finish()))
   }
 
   async stop(): Promise<void> {
@@ -52,8 +52,9 @@ export class DataKeyRotation {
     })
   }
 
+  /** Nothing to do where no new key is wanted. */
   async #rotate(): Promise<void> {
-    if (this.#stopping.signal.aborted) return
+    if (this.#stopping.signal.aborted || !this.#keys.dataKeyNeedsRotation) return
     // The key is on disk before anything is sealed with it.
     const { id, key } = await this.#keys.rotateDataKey(this.#env)
     this.#sealer.rotateTo(id, key)
@@ -62,9 +63,9 @@ export class DataKeyRotation {
 
   async #finish(): Promise<void> {
     for (const store of this.#stores) await store.reseal(this.#stopping.signal)
-    const isWantedAgain = await this.#keys.promoteDataKey()
+    await this.#keys.promoteDataKey()
     this.#sealer.forgetFormer()
     this.#env.log.info({}, 'what this manager has on disk is sealed with a new data key')
-    if (isWantedAgain) await this.#rotate()
+    await this.#rotate()
   }
 }
