@@ -70,8 +70,8 @@ export class Allocator implements Loop {
     this.#unread = {
       networks: view.networks.list(),
       services: view.services.list(),
-      nodes: view.nodes.list(),
-      tasks: view.tasks.list(),
+      nodes: view.nodes.unsorted(),
+      tasks: view.tasks.unsorted(),
     }
   }
 

@@ -57,7 +57,7 @@ class ServiceLoop implements Loop {
 
   start(view: View): void {
     for (const service of view.services.list()) this.#marks.noteService(service.id, undefined, service)
-    this.#unscanned = view.tasks.list()
+    this.#unscanned = view.tasks.unsorted()
   }
 
   stop(): void {

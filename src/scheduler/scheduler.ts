@@ -35,7 +35,7 @@ export class Scheduler implements Loop {
 
   /** Only takes note: counting 100,000 tasks would hold up everything else. The first tick does it. */
   start(view: View): void {
-    this.#unread = { nodes: view.nodes.list(), tasks: view.tasks.list() }
+    this.#unread = { nodes: view.nodes.unsorted(), tasks: view.tasks.unsorted() }
   }
 
   onCommit({ changes }: Commit): void {

@@ -41,7 +41,7 @@ export function evaluate(tables: TableSet, index: number, action: Action): Chang
       const before = tables[action.table].get(action.id)
       if (before === undefined)
         throw clusterError('NotFound', `${singular(action.table)} ${action.id} not found`)
-      const after: Record<string, unknown> = {
+      const after = {
         ...before,
         ...action.set,
         version: index,
@@ -49,9 +49,9 @@ export function evaluate(tables: TableSet, index: number, action: Action): Chang
           sameSpecVersions: 'spec' in action.set ? [] : sameSpecVersions(before, index),
         }),
         updatedAtMs: action.updatedAtMs,
-      }
-      for (const field of action.unset) delete after[field]
-      return { table: action.table, id: action.id, before, after } as unknown as Change
+      } as Tables[TableName]
+      for (const field of action.unset) Reflect.deleteProperty(after, field)
+      return { table: action.table, id: action.id, before, after } as Change
     }
     case 'remove': {
       const before = tables[action.table].get(action.id)

@@ -19,7 +19,7 @@ import type { StoredObject } from './spec-sharing.js'
 import type { Commit, Store } from './store.js'
 
 /** What changes often, a task on its way to RUNNING, is written once instead of six times. */
-const minFlushDelayMs = 200
+const minFlushDelayMs = 1000
 const maxFlushDelayMs = 5000
 /** Under load the pause grows, so that writing back takes at most a tenth of the time. */
 const pausePerFlush = 10

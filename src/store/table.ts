@@ -5,6 +5,8 @@ export interface ReadTable<T extends Meta, I extends string = string> {
   get(id: string): T | undefined
   /** All objects, sorted by ID. */
   list(): readonly T[]
+  /** The same in any order, which takes no sorting: for those who look at everything once. */
+  unsorted(): readonly T[]
   readonly size: number
   /** Objects whose ID starts with `prefix`, sorted by ID. */
   byIdPrefix(prefix: string): readonly T[]
@@ -41,6 +43,10 @@ class SortedMap<T extends Meta> {
     else if (this.#changedIds.size > 0) this.#list = this.#merge(this.#list)
     this.#changedIds.clear()
     return this.#list
+  }
+
+  unsorted(): readonly T[] {
+    return this.#list !== undefined && this.#changedIds.size === 0 ? this.#list : [...this.objects.values()]
   }
 
   #noteChange(id: string): void {
@@ -102,6 +108,10 @@ export class Table<T extends Meta, I extends string> implements ReadTable<T, I> 
     return this.#objects.list()
   }
 
+  unsorted(): readonly T[] {
+    return this.#objects.unsorted()
+  }
+
   byIdPrefix(prefix: string): readonly T[] {
     const list = this.list()
     const first = lowerBound(list, prefix)
@@ -124,7 +134,7 @@ export class Table<T extends Meta, I extends string> implements ReadTable<T, I> 
   }
 
   clear(): void {
-    for (const { id } of this.list()) this.set(id, undefined)
+    for (const { id } of this.unsorted()) this.set(id, undefined)
   }
 }
 

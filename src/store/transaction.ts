@@ -1,7 +1,7 @@
 import type { Env } from '../env/env.js'
 import { clusterError } from '../model/errors.js'
 import type { Revision, TableName, Tables, Task } from '../model/objects.js'
-import type { Action, NewObject, Patch } from './action.js'
+import type { Action, NewObject, Patch, TableAction } from './action.js'
 import { evaluate, put, singular, type Change } from './apply.js'
 import { isUniquelyNamed, type TableSet, type View } from './schema.js'
 
@@ -67,7 +67,7 @@ export class Draft implements Tx {
     const object = { ...fields, createdAtMs: this.nowMs, updatedAtMs: this.nowMs }
     return this.#write(
       table,
-      this.#sharing(table, object) ?? ({ op: 'create', table, object } as unknown as Action),
+      this.#sharing(table, object) ?? ({ op: 'create', table, object } as TableAction<K> as Action),
     )
   }
 

@@ -1,6 +1,8 @@
 import type { Measure } from './measures.js'
 import type { Target } from './target.js'
 
+const nameWidth = 44
+
 export interface Row {
   readonly name: string
   readonly unit: string
@@ -42,6 +44,28 @@ export function formatRow({ name, unit, goal, figures }: Row): string {
   return line(name, [unit, ...figures.map((figure) => figure.toFixed(figure < 100 ? 1 : 0)), ...ratio])
 }
 
+/** A figure that is to stay below its goal. */
+export interface GoalRow {
+  readonly name: string
+  readonly unit: string
+  readonly figure: number
+  readonly goal: number
+}
+
+export function goalHeader(): string {
+  return line('', ['unit', 'skepd', 'goal', 'ratio'])
+}
+
+/** A line of the table, with how many times the figure goes into its goal. */
+export function formatGoalRow({ name, unit, figure, goal }: GoalRow): string {
+  return line(name, [
+    unit,
+    figure.toFixed(figure < 100 ? 1 : 0),
+    String(goal),
+    `${(goal / figure).toFixed(1)}×`,
+  ])
+}
+
 function line(name: string, cells: readonly string[]): string {
-  return `${name.padEnd(32)}${cells.map((cell) => cell.padStart(12)).join('')}`
+  return `${name.padEnd(nameWidth)}${cells.map((cell) => cell.padStart(12)).join('')}`
 }

@@ -37,7 +37,7 @@ class TaskReaper implements Loop {
   }
 
   start(view: View): void {
-    this.#unscanned = view.tasks.list()
+    this.#unscanned = view.tasks.unsorted()
     this.#limit = historyLimit(view)
   }
 
@@ -87,7 +87,7 @@ class TaskReaper implements Loop {
     const limit = historyLimit(this.#store.view)
     if (limit === this.#limit) return
     this.#limit = limit
-    this.#unscanned = this.#store.view.tasks.list()
+    this.#unscanned = this.#store.view.tasks.unsorted()
   }
 
   async #scan(work: Work): Promise<void> {

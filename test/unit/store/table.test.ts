@@ -44,6 +44,19 @@ test('an unchanged table gives the same list again', () => {
   assert.equal(table.list(), table.list())
 })
 
+test('all objects in any order, whatever was asked and changed before', () => {
+  const table = things()
+  for (const id of ['b', 'a']) table.set(id, thing(id))
+  const inAnyOrder = () => ids(table.unsorted()).sort()
+  assert.deepEqual(inAnyOrder(), ['a', 'b'])
+  table.list()
+  const before = table.unsorted()
+  table.set('c', thing('c'))
+  table.set('a', undefined)
+  assert.deepEqual(inAnyOrder(), ['b', 'c'])
+  assert.deepEqual(ids(before).sort(), ['a', 'b'])
+})
+
 test('by ID prefix', () => {
   const table = things()
   for (const id of ['b', 'ab', 'abc', 'abd', 'ac']) table.set(id, thing(id))
