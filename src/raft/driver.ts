@@ -272,6 +272,12 @@ export class RaftDriver {
     this.#wake()
   }
 
+  /** The process of `id` has ended, as its host says. */
+  reportGone(id: MemberId): void {
+    this.#core.reportGone(id)
+    this.#wake()
+  }
+
   // ---- The turn
 
   #scheduleTick(): void {

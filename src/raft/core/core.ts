@@ -191,6 +191,16 @@ export class RaftCore {
     this.#leader?.reportUnreachable(id)
   }
 
+  /**
+   * The process of `id` has ended, as its host says. If it led, nobody has to wait until its silence is long
+   * enough. Should that be wrong, it costs an election.
+   */
+  reportGone(id: MemberId): void {
+    if (this.#leader !== undefined || this.#leaderId !== id) return
+    this.#leaderId = undefined
+    this.#timers.hurry()
+  }
+
   /** A snapshot for `id` was delivered, or could not be. */
   reportSnapshot(id: MemberId, delivered: boolean): void {
     this.#leader?.reportSnapshot(id, delivered)

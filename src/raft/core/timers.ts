@@ -1,3 +1,6 @@
+/** Two candidates at once would keep each other from winning. */
+const hurryTicks = 5
+
 /** A member's sense of time, in ticks: when to campaign, when to send heartbeats, and how old a lease is. */
 export class Timers {
   readonly electionTicks: number
@@ -30,6 +33,12 @@ export class Timers {
   /** A leader was heard, or a candidate trusted; for a leader: the quorum was checked. */
   renewLease(): void {
     this.#electionElapsed = 0
+  }
+
+  /** The leader is known to be gone: time is up soon, though not for all followers in the same tick. */
+  hurry(): void {
+    const dueTick = this.#electionTimeout - this.#randomInt(hurryTicks)
+    this.#electionElapsed = Math.max(this.#electionElapsed, dueTick)
   }
 
   /** Less than an election timeout has passed since then. */

@@ -17,6 +17,8 @@ export interface PeerConnection {
 export const PeerClose = {
   /** Orderly end of the process. */
   GoingAway: 1001,
+  /** The connection broke. Never sent. */
+  Broken: 1006,
   /** What came is not of this protocol. */
   BadMessage: 4400,
   /** The other end is not the member that it says, or is looking for another one. */

@@ -14,6 +14,8 @@ export interface Receiver {
   receive(messages: readonly Message[]): void
   receiveSnapshot(message: MessageOf<'snapshot'>, content: AsyncIterable<Uint8Array>): Promise<void>
   reportUnreachable(id: MemberId): void
+  /** The member's host answers, and nothing listens where the member was. */
+  reportGone(id: MemberId): void
 }
 
 export interface PeerTransportOptions {
@@ -145,6 +147,7 @@ export class PeerTransport implements Transport {
         context,
         dial,
         onUnreachable: (unreachable) => this.#receiver?.reportUnreachable(unreachable),
+        onGone: (gone) => this.#receiver?.reportGone(gone),
         onRemoved: () => onRemoved?.(),
       },
       member,

@@ -25,6 +25,8 @@ export interface PeerHost {
   readonly dial: Dial
   /** Messages to the member may be lost. */
   readonly onUnreachable: (id: string) => void
+  /** Nothing listens any more where the member was. */
+  readonly onGone: (id: string) => void
   /** The other end says that this member is none any more. */
   readonly onRemoved: () => void
 }
@@ -168,6 +170,7 @@ export class Peer {
         const err = error instanceof Error ? error.message : String(error)
         this.#log.debug({ err }, 'no connection to the member')
         this.#lost()
+        if (isRefused(error) && !this.#stopped) this.#host.onGone(this.#member.id)
       },
     )
   }
@@ -218,7 +221,18 @@ export class Peer {
     this.#cancelPing?.()
     this.#log.debug({ code, reason }, 'the connection to the member ended')
     if (code === PeerClose.Removed) this.#host.onRemoved()
-    if (!this.#stopped) this.#lost()
+    if (this.#stopped) return
+    this.#lost()
+    // Did the process end, or only the connection? Raft can tell much sooner when it knows.
+    if (code === PeerClose.Broken) this.#reconnect()
+  }
+
+  #reconnect(): void {
+    this.#cancelBackoff?.()
+    this.#cancelBackoff = this.#env.after(firstBackoffMs / 2, () => {
+      this.#cancelBackoff = undefined
+      this.#connect()
+    })
   }
 
   /** Waits before the next attempt. Raft hears of it, so that it finds out what is missing. */
@@ -230,6 +244,11 @@ export class Peer {
     this.#cancelBackoff = this.#env.after(delayMs, () => (this.#cancelBackoff = undefined))
     this.#host.onUnreachable(this.#member.id)
   }
+}
+
+/** The host answers for a process that is not there. */
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
 }
 
 function payloadBytes(message: Message): number {

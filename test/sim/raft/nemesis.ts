@@ -27,6 +27,7 @@ export class Nemesis {
         return
       case 2:
         leader?.crash()
+        if (leader !== undefined) this.#tellGone(leader.id)
         return
       case 3:
         if (chance.perMille(300)) for (const member of running) member.crash()
@@ -38,7 +39,10 @@ export class Nemesis {
         network.heal()
         return
       case 6:
-        if (leader !== undefined) network.isolate(leader.id)
+        if (leader === undefined) return
+        network.isolate(leader.id)
+        // A word that is wrong.
+        this.#tellGone(leader.id)
         return
       case 7:
         if (leader?.driver !== undefined) this.#transfer(leader.driver)
@@ -49,6 +53,10 @@ export class Nemesis {
         // A second change before the first is committed must be refused.
         if (chance.perMille(300)) this.#changeMembers(leader.driver)
     }
+  }
+
+  #tellGone(id: MemberId): void {
+    for (const { driver } of this.#sim.members.values()) driver?.reportGone(id)
   }
 
   #transfer(driver: RaftDriver): void {

@@ -50,6 +50,29 @@ test('a follower waits between 10 and 20 ticks before it campaigns', () => {
   assert.deepEqual([...ticks], [10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
 })
 
+test('when the process of the leader is known to have ended, the others wait no election timeout', () => {
+  const net = CoreNetwork.of('a', 'b', 'c')
+  net.elect('a')
+  net.tickAll(3)
+  net.delivers = ({ from, to }) => from !== 'a' && to !== 'a'
+  for (const id of ['b', 'c']) net.core(id).reportGone('a')
+  for (let ticks = 0; ticks < 5; ticks++) for (const id of ['b', 'c']) net.tick(id)
+  const roles = ['b', 'c'].map((id) => net.core(id).role).sort()
+  assert.deepEqual(roles, ['follower', 'leader'])
+})
+
+test('a wrong word that the leader is gone costs nothing while the others hear from it', () => {
+  const net = CoreNetwork.of('a', 'b', 'c')
+  net.elect('a')
+  net.tickAll(3)
+  net.core('b').reportGone('c')
+  assert.equal(net.core('b').leaderId, 'a')
+  net.core('b').reportGone('a')
+  net.tickAll(30)
+  for (const id of ['a', 'b', 'c']) assert.equal(net.core(id).leaderId, 'a')
+  assert.equal(net.core('a').term, 1)
+})
+
 test('heartbeats keep followers from campaigning', () => {
   const net = CoreNetwork.of('a', 'b', 'c')
   net.elect('a')

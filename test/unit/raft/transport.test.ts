@@ -77,6 +77,7 @@ interface Node {
   readonly transport: PeerTransport
   readonly received: Message[]
   readonly unreachable: string[]
+  readonly gone: string[]
   removed: number
   onSnapshot: (message: MessageOf<'snapshot'>, content: AsyncIterable<Uint8Array>) => Promise<void>
 }
@@ -89,12 +90,14 @@ class Net {
   readonly links: { readonly name: string; readonly link: PeerLink }[] = []
   dials = 0
   isDown = false
+  dialCode = 'EHOSTUNREACH'
 
   add(id: string, context = `node-${id}`): Node {
     const node: Node = {
       id,
       received: [],
       unreachable: [],
+      gone: [],
       removed: 0,
       onSnapshot: () => Promise.resolve(),
       transport: new PeerTransport(this.env, {
@@ -109,6 +112,7 @@ class Net {
       receive: (messages) => node.received.push(...messages),
       receiveSnapshot: (message, content) => node.onSnapshot(message, content),
       reportUnreachable: (other) => node.unreachable.push(other),
+      reportGone: (other) => node.gone.push(other),
     })
     this.nodes.set(id, node)
     return node
@@ -117,7 +121,9 @@ class Net {
   #dial(from: string, nodeId: string, member: Member): Promise<PeerLink['client']> {
     this.dials++
     const target = this.nodes.get(member.id)
-    if (target === undefined || this.isDown) return Promise.reject(new Error('connection refused'))
+    if (target === undefined || this.isDown) {
+      return Promise.reject(Object.assign(new Error('connection refused'), { code: this.dialCode }))
+    }
     const link = new PeerLink()
     this.links.push({ name: `${from}>${member.id}`, link })
     target.transport.accept(link.server, nodeId)
@@ -200,6 +206,24 @@ describe('PeerTransport', () => {
     net.link('a>b').client.unclog()
     await settle()
     assert.deepEqual(b.received, [heartbeat, ...appends])
+  })
+
+  test('says that a member is gone when its connection broke and nothing listens there any more', async () => {
+    for (const [dialCode, gone] of [
+      ['ECONNREFUSED', ['b']],
+      ['EHOSTUNREACH', []],
+    ] as const) {
+      const { net, a } = pair()
+      a.transport.send('b', [heartbeat])
+      await settle()
+      Object.assign(net, { isDown: true, dialCode })
+      net.link('a>b').cut()
+      await settle()
+      assert.deepEqual(a.gone, [])
+      net.env.advance(50)
+      await settle()
+      assert.deepEqual(a.gone, gone, dialCode)
+    }
   })
 
   test('connects again after a break, with growing waits, and tells raft', async () => {
