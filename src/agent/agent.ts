@@ -19,8 +19,8 @@ export interface AgentOptions {
   readonly dbPath: string
   /** Something else than that file. */
   readonly storage?: TaskStorage
-  /** A new connection to any manager. */
-  readonly dial: () => Promise<Connection>
+  /** A new connection to any manager, within so long. */
+  readonly dial: (timeoutMs: number) => Promise<Connection>
   /** Completes what the executor says of this node: labels, generic resources, `TLSInfo`. */
   readonly describe?: (description: NodeDescription) => NodeDescription
   /** All that the managers say of this node, of themselves and of the root CA; again on each change. */

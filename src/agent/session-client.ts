@@ -15,6 +15,13 @@ import {
 
 /** Time for a connection, for the first message, and for the answer to each heartbeat. */
 const answerTimeoutMs = 5000
+/**
+ * So much patience a node has with managers that it failed to reach again and again: when thousands come at once,
+ * whoever gives up early has wasted what the manager did for it.
+ */
+const maxPatienceMs = 20_000
+/** Whoever dials gives up by itself, and knows with whom. */
+const dialGraceMs = 200
 /** Behaviour: moby/swarmkit agent/session.go: the wait is uniform in [0, backoff). */
 const initialBackoffMs = 100
 const maxBackoffMs = 8000
@@ -58,7 +65,7 @@ interface End {
  */
 export class SessionClient {
   readonly #env: Env
-  readonly #dial: () => Promise<Connection>
+  readonly #dial: (timeoutMs: number) => Promise<Connection>
   readonly #listener: SessionListener
   readonly #stopping = new AbortController()
   #description: NodeDescription
@@ -68,12 +75,13 @@ export class SessionClient {
   #running: Promise<void> | undefined
   /** In how long all nodes come back when their manager is gone. */
   #reconnectSpreadMs = 0
+  #patienceMs = answerTimeoutMs
   #whenOpen: () => void = () => undefined
   #isRemoved = false
 
   constructor(
     env: Env,
-    dial: () => Promise<Connection>,
+    dial: (timeoutMs: number) => Promise<Connection>,
     description: NodeDescription,
     listener: SessionListener,
   ) {
@@ -145,10 +153,12 @@ export class SessionClient {
           this.#isRemoved = true
           this.#listener.onRemoved(reason)
         }
+        this.#patienceMs = wasOpen ? answerTimeoutMs : Math.min(2 * this.#patienceMs, maxPatienceMs)
         if (wasOpen) backoffMs = Math.max(0, (this.#reconnectSpreadMs - initialBackoffMs) / 2)
         this.#env.log.info({ code, reason }, 'the session with the manager ended')
       } catch (error) {
         if (signal.aborted) return
+        this.#patienceMs = Math.min(2 * this.#patienceMs, maxPatienceMs)
         this.#env.log.info({ err: errorText(error) }, 'no session with a manager')
       }
       backoffMs = Math.min(initialBackoffMs + 2 * backoffMs, maxBackoffMs)
@@ -188,7 +198,7 @@ export class SessionClient {
         return
       }
       connection.onClose(end)
-      this.#await(live, 'the manager does not answer the greeting')
+      this.#await(live, 'the manager does not answer the greeting', this.#patienceMs)
       connection.onMessage((data) => this.#take(live, data))
       const hello: AgentMessage = { type: 'hello', protocol: protocolVersion, description: this.#description }
       connection.send(encodeMessage(hello))
@@ -256,9 +266,9 @@ export class SessionClient {
     this.#await(live, 'the manager is silent')
   }
 
-  #await(live: Live, text: string): void {
+  #await(live: Live, text: string, timeoutMs = answerTimeoutMs): void {
     live.cancelTimer()
-    live.cancelTimer = this.#env.after(answerTimeoutMs, () => live.give(CloseCode.Silent, text))
+    live.cancelTimer = this.#env.after(timeoutMs, () => live.give(CloseCode.Silent, text))
   }
 
   /** A connection that comes too late is closed again. */
@@ -270,9 +280,10 @@ export class SessionClient {
         cancelTimer()
         reject(new Error(text))
       }
-      const cancelTimer = this.#env.after(answerTimeoutMs, () => giveUp('no manager answers'))
+      const timeoutMs = this.#patienceMs
+      const cancelTimer = this.#env.after(timeoutMs + dialGraceMs, () => giveUp('no manager answers'))
       this.#cancelConnect = () => giveUp('the agent stops')
-      this.#dial().then(
+      this.#dial(timeoutMs).then(
         (connection) => {
           cancelTimer()
           if (isLate) connection.close(CloseCode.GoingAway, 'too late')

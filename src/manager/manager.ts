@@ -1,7 +1,9 @@
 import { allocatorLoop } from '../allocator/index.js'
 import type { NodeCredentials } from '../ca/index.js'
 import { createControl } from '../control/index.js'
+import type { ControlContext } from '../control/context.js'
 import type { Control } from '../control/interface.js'
+import { localNetworksIn } from '../control/services/resolve-networks.js'
 import { Dispatcher } from '../dispatcher/index.js'
 import type { Env } from '../env/env.js'
 import { SwarmError, errorText } from '../model/errors.js'
@@ -15,7 +17,7 @@ import type { CommitListener, Store, View } from '../store/store.js'
 import type { Connection } from '../wire/index.js'
 import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
-import { forwardingControl, type Forward } from './forwarding-control.js'
+import { forwardingControl, serviceSpecIn, type Forward } from './forwarding-control.js'
 import { hasNotReachedLeader, LeaderAccess, noLeaderText } from './leader-access.js'
 import { ManagerMembers, type MemberLog } from './manager-members.js'
 import { resign } from './resign.js'
@@ -47,6 +49,8 @@ export class Manager {
   readonly control: Control
   /** Writes on this manager's own store. */
   readonly leaderControl: Control
+  /** The same for a node whose engine has other networks of its own. */
+  readonly controlFor: (findLocalNetwork: ControlContext['findLocalNetwork']) => Control
   readonly dispatcher: Dispatcher
   readonly caServer: CaServer
   readonly members: ManagerMembers
@@ -90,16 +94,22 @@ export class Manager {
     this.#node = options.node
     this.#newCluster = options.newCluster
     this.members = new ManagerMembers(options.raft, store)
-    this.leaderControl = createControl(env, store, {
-      findLocalNetwork: options.findLocalNetwork,
-      members: this.members,
-      credentials: options.credentials,
-    })
+    this.controlFor = (findLocalNetwork) =>
+      createControl(env, store, {
+        findLocalNetwork,
+        members: this.members,
+        credentials: options.credentials,
+      })
+    this.leaderControl = this.controlFor(options.findLocalNetwork)
     this.#leader = new LeaderAccess(env, () => options.raft.leadership.leaderId !== undefined)
     this.control = forwardingControl(
       this.leaderControl,
       () => this.members.leads,
-      (name, args) => this.#leader.persist(() => options.forward(name, args), hasNotReachedLeader),
+      async (name, args) => {
+        const { findLocalNetwork } = options
+        const localNetworks = await localNetworksIn({ store, findLocalNetwork }, serviceSpecIn(name, args))
+        return this.#leader.persist(() => options.forward({ name, args, localNetworks }), hasNotReachedLeader)
+      },
     )
     this.caServer = new CaServer(env, store, options.credentials)
     this.#relay = options.leader

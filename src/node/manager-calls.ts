@@ -49,7 +49,7 @@ export function managerCalls(env: Env, options: ManagerCallOptions): ReadonlyMap
     ),
     onLeader(writeCall, (args, caller, { manager }) => {
       managerOf(caller)
-      return applyForwarded(manager.leaderControl, args)
+      return applyForwarded(manager.controlFor, args)
     }),
     onLeader(reachabilityCall, (_args, caller, { manager }) => {
       managerOf(caller)

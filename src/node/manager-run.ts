@@ -3,6 +3,7 @@ import { copyDatabase, DatabaseThread, type Sealer } from '../db/index.js'
 import type { Env } from '../env/env.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { Cluster } from '../model/objects.js'
+import type { Forward } from '../manager/forwarding-control.js'
 import { Manager, noLeaderText, type LeaderRelay } from '../manager/manager.js'
 import {
   NotLeaderError,
@@ -148,7 +149,7 @@ export class ManagerRun {
       },
       newCluster: founding?.newCluster,
       findLocalNetwork: host.findLocalNetwork,
-      forward: (name, args) => host.forward({ name, args }),
+      forward: host.forward,
       leader: host.leader,
       credentials: () => keys.credentials,
     })
@@ -185,7 +186,7 @@ export class ManagerRun {
 
 interface ManagerHost {
   /** Hands a write to the leader. */
-  readonly forward: (write: { readonly name: string; readonly args: unknown }) => Promise<unknown>
+  readonly forward: Forward
   readonly leader: LeaderRelay
   /** Another member says that this one was removed. May be called again. */
   readonly onRemoved: () => void

@@ -6,25 +6,28 @@ import type { Remotes } from './remotes.js'
 
 export const sessionPath = '/session'
 
-const handshakeTimeoutMs = 5000
+const defaultTimeoutMs = 5000
 
 /**
  * Opens a session's connection with a manager, and remembers how that went.
  * @param address what `remotes` know the manager by.
- * @param reachable where it is asked, if that is somewhere else.
+ * @param options `reachable`: where it is asked, if that is somewhere else.
  * @throws {Error} when it does not answer, or refuses this node.
  */
 export async function dialSession(
   remotes: Remotes,
   credentials: NodeCredentials,
   address: HostPort,
-  reachable: HostPort = address,
+  {
+    timeoutMs = defaultTimeoutMs,
+    reachable = address,
+  }: { readonly timeoutMs?: number; readonly reachable?: HostPort } = {},
 ): Promise<WebSocket> {
   const addr = formatHostPort(address)
   try {
     const socket = await openSocket(`wss://${formatHostPort(reachable)}${sessionPath}`, {
       tls: clientTlsOptions(credentials),
-      timeoutMs: handshakeTimeoutMs,
+      timeoutMs,
     })
     remotes.succeeded(addr)
     // Whatever ended the session: the next one is better tried with another manager.

@@ -102,7 +102,7 @@ export class SwarmRun {
       hostname: host.hostname,
       executor: host.executor,
       dbPath: directory.workerDatabase,
-      dial: () => this.#dial(),
+      dial: (timeoutMs) => this.#dial(timeoutMs),
       describe: (description) => ({ ...description, TLSInfo: tlsInfoOf(this.#keys) }),
       onSession: (session) => this.#onSession(session),
       onRemoved: (reason) => options.onRemoved(reason),
@@ -314,13 +314,16 @@ export class SwarmRun {
       )
   }
 
-  async #dial(): Promise<Connection> {
+  async #dial(timeoutMs: number): Promise<Connection> {
     const address = this.#pick()
     if (address === undefined) throw new Error('no manager is known')
     const { credentials } = this.#keys
     try {
       return webSocketConnection(
-        await dialSession(this.#remotes, credentials, address, this.#reachable(address)),
+        await dialSession(this.#remotes, credentials, address, {
+          timeoutMs,
+          reachable: this.#reachable(address),
+        }),
       )
     } catch (error) {
       // The root may have been replaced while this node was away.

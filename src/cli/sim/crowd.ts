@@ -4,6 +4,7 @@ import { SwarmError, errorText } from '../../model/errors.js'
 import type { HostPort } from '../../node/addresses.js'
 import { chooseNodes, type Chaos } from './chaos.js'
 import { findSwarm, join, type Member, type SwarmToJoin } from './cluster-access.js'
+import { DialGate } from './dial-gate.js'
 import { SimNode, type SimNodeShape } from './sim-node.js'
 
 export interface CrowdOptions {
@@ -29,6 +30,7 @@ export class Crowd {
   readonly #env: Env
   readonly #options: CrowdOptions
   readonly #nodes = new Map<string, SimNode>()
+  readonly #gate = new DialGate()
 
   constructor(env: Env, options: CrowdOptions) {
     this.#env = env
@@ -104,7 +106,7 @@ export class Crowd {
     const key = generateKey()
     const member: Member = await this.#insist(signal, () => join(this.#env, swarm, key))
     signal.throwIfAborted()
-    const node = new SimNode(this.#env, name, this.#options.shape, swarm.address, member)
+    const node = new SimNode(this.#env, name, this.#options.shape, swarm.address, member, this.#gate)
     this.#nodes.set(name, node)
     await node.start()
     await untilAborted(node.registered, signal)

@@ -18,6 +18,7 @@ import { dialSession } from '../../node/session-dial.js'
 import { webSocketConnection, type Connection, type SessionMessage } from '../../wire/index.js'
 import type { Presence } from './chaos.js'
 import { renew, type Member } from './cluster-access.js'
+import type { DialGate } from './dial-gate.js'
 import { MemoryTasks } from './memory-tasks.js'
 
 /** What every node of a crowd offers. */
@@ -38,6 +39,7 @@ export class SimNode {
   readonly #env: Env
   readonly #shape: SimNodeShape
   readonly #remotes: Remotes
+  readonly #gate: DialGate
   readonly #tasks = new MemoryTasks()
   readonly #onRegistered: () => void
   /** Resolves once a manager has this node's session. */
@@ -52,7 +54,16 @@ export class SimNode {
   #isRenewing = false
   #cancelRenewal: () => void = () => undefined
 
-  constructor(env: Env, name: string, shape: SimNodeShape, manager: HostPort, member: Member) {
+  /** @param gate that all nodes of this process share. */
+  constructor(
+    env: Env,
+    name: string,
+    shape: SimNodeShape,
+    manager: HostPort,
+    member: Member,
+    gate: DialGate,
+  ) {
+    this.#gate = gate
     this.name = name
     this.#env = { ...env, log: env.log.child({ node: name }) }
     this.#shape = shape
@@ -130,7 +141,7 @@ export class SimNode {
       executor: new SimExecutor(this.#world),
       dbPath: '',
       storage: this.#tasks,
-      dial: () => this.#dial(),
+      dial: (timeoutMs) => this.#gate.pass(() => this.#dial(timeoutMs)),
       describe: (description) => {
         const { certificatePem, rootPem } = this.#member.credentials
         return { ...description, TLSInfo: tlsInfo(rootPem, issuerOf(certificatePem, rootPem)) }
@@ -173,10 +184,10 @@ export class SimNode {
     )
   }
 
-  async #dial(): Promise<Connection> {
+  async #dial(timeoutMs: number): Promise<Connection> {
     const address = this.#presence === 'up' ? this.#remotes.pick() : undefined
     if (address === undefined) throw new Error('there is no way to a manager')
-    const socket = await dialSession(this.#remotes, this.#member.credentials, address)
+    const socket = await dialSession(this.#remotes, this.#member.credentials, address, { timeoutMs })
     // It may have crashed meanwhile.
     if (!this.#isUp) {
       socket.terminate()

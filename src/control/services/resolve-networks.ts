@@ -1,5 +1,6 @@
 import { SwarmError, errorText } from '../../model/errors.js'
 import type { NetworkAttachmentConfig, ServiceSpec } from '../../model/spec/index.js'
+import type { View } from '../../store/store.js'
 import type { ControlContext } from '../context.js'
 import { findNetwork } from '../lookup.js'
 
@@ -19,6 +20,33 @@ export async function resolveNetworks(context: ControlContext, spec: ServiceSpec
     return { ...spec, TaskTemplate: { ...spec.TaskTemplate, Networks: await resolve(context, own) } }
   }
   return spec.Networks === undefined ? spec : { ...spec, Networks: await resolve(context, spec.Networks) }
+}
+
+/**
+ * The engine's own networks among those that a spec names and the cluster does not have: name or ID as the spec
+ * has it, and name. For a write that another node will carry out.
+ */
+export async function localNetworksIn(
+  { store, findLocalNetwork }: Pick<ControlContext, 'store' | 'findLocalNetwork'>,
+  spec: ServiceSpec,
+): Promise<Readonly<Record<string, string>>> {
+  const found: Record<string, string> = {}
+  for (const { Target: target = '' } of [...(spec.TaskTemplate?.Networks ?? []), ...(spec.Networks ?? [])]) {
+    if (isOfCluster(store.view, target)) continue
+    const local = await findLocalNetwork(target)
+    if (local !== undefined) found[target] = local
+  }
+  return found
+}
+
+function isOfCluster(view: View, target: string): boolean {
+  try {
+    findNetwork(view, target)
+    return true
+  } catch {
+    // Not there, or not clear: who carries the write out says which.
+    return false
+  }
 }
 
 function resolve(

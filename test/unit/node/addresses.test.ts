@@ -149,7 +149,7 @@ describe('addresses of a node', () => {
     ) => {
       const from = advertiseFrom === undefined ? {} : { advertiseFrom }
       const { advertiseFrom: _from, ...rest } = presentAddresses(
-        { ...state, ...more, ...from } as typeof state & { advertiseFrom?: string },
+        { ...state, ...more, ...from },
         interfaces,
         flag,
       )
