@@ -6,6 +6,7 @@ import type { Control } from '../control/interface.js'
 import { localNetworksIn } from '../control/services/resolve-networks.js'
 import { Dispatcher } from '../dispatcher/index.js'
 import type { Env } from '../env/env.js'
+import type { EventLog } from '../events/event-log.js'
 import { SwarmError, errorText } from '../model/errors.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../model/logs.js'
 import type { Cluster, Node } from '../model/objects.js'
@@ -13,7 +14,7 @@ import { orchestratorLoops } from '../orchestrator/index.js'
 import { NoLeaderError, type RaftDriver } from '../raft/index.js'
 import { rebalancerLoop, schedulerLoop } from '../scheduler/index.js'
 import { LoopRunner } from '../store/loop.js'
-import type { CommitListener, Store, View } from '../store/store.js'
+import type { Store, View } from '../store/store.js'
 import type { Connection } from '../wire/index.js'
 import { CaServer } from './ca-server.js'
 import { bootstrap, type LeaderNode, type NewCluster } from './bootstrap.js'
@@ -54,6 +55,7 @@ export class Manager {
   readonly dispatcher: Dispatcher
   readonly caServer: CaServer
   readonly members: ManagerMembers
+  readonly events: EventLog
   readonly #env: Env
   readonly #store: Store
   readonly #raft: RaftMember
@@ -84,6 +86,8 @@ export class Manager {
       readonly findLocalNetwork: (nameOrId: string) => Promise<string | undefined>
       /** The way to the leader, for what this manager relays. */
       readonly leader: LeaderRelay
+      /** What happens in the store, kept on this node. */
+      readonly events: EventLog
       /** This node's own, for external CAs. */
       readonly credentials: () => NodeCredentials
     },
@@ -93,6 +97,7 @@ export class Manager {
     this.#raft = options.raft
     this.#node = options.node
     this.#newCluster = options.newCluster
+    this.events = options.events
     this.members = new ManagerMembers(options.raft, store)
     this.controlFor = (findLocalNetwork) =>
       createControl(env, store, {
@@ -155,10 +160,6 @@ export class Manager {
     return [
       `WARNING: the rotation of the root CA waits for nodes that are down: ${names}. It goes on when they are back or removed.`,
     ]
-  }
-
-  watch(listener: CommitListener): () => void {
-    return this.#store.watch(listener)
   }
 
   /** Makes a manager that leaves the swarm a worker, out of raft. @throws {SwarmError} as a demotion. */

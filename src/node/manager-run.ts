@@ -1,6 +1,7 @@
 import type { KeyReadWriter, NodeIdentity } from '../ca/index.js'
 import { copyDatabase, DatabaseThread, type Sealer } from '../db/index.js'
 import type { Env } from '../env/env.js'
+import { EventLog, eventSchema } from '../events/event-log.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { Cluster } from '../model/objects.js'
 import type { Forward } from '../manager/forwarding-control.js'
@@ -87,7 +88,7 @@ export class ManagerRun {
       throw new SwarmError('Internal', 'the key file of this manager holds no data key')
     const sealer = dataSealer(dataKey, start.keys.pendingDataKey)
     const db = await DatabaseThread.open(directory.managerDatabase, {
-      schema: [...raftLogSchema, ...objectSchema],
+      schema: [...raftLogSchema, ...objectSchema, ...eventSchema],
       log: env.log,
     })
     try {
@@ -122,11 +123,14 @@ export class ManagerRun {
       nodeIdOf: (context) => decodeMemberContext(context)?.nodeId,
       onRemoved: host.onRemoved,
     })
-    const persistence = new ObjectPersistence(env, db, sealer, store, (index) => {
+    const events = await EventLog.open(env, db, sealer)
+    store.watch((commit) => events.onCommit(commit))
+    const onPersisted = (index: number) => {
       log.raft?.compactTo(index).catch((error: unknown) => {
         env.log.warn({ err: errorText(error) }, 'could not cut the log off; it is tried again later')
       })
-    })
+    }
+    const persistence = new ObjectPersistence(env, db, sealer, store, onPersisted, events)
     const storage = new SqliteLog(db, sealer)
     if (state.newCluster === true)
       await formNewCluster(storage, store.appliedIndex, id, ownContext(identity, state))
@@ -149,6 +153,7 @@ export class ManagerRun {
       },
       newCluster: founding?.newCluster,
       findLocalNetwork: host.findLocalNetwork,
+      events,
       forward: host.forward,
       leader: host.leader,
       credentials: () => keys.credentials,

@@ -1,12 +1,13 @@
 import type { Control } from '../control/interface.js'
 import type { HostEngine } from '../engine/interface.js'
+import type { EventLog } from '../events/event-log.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../model/logs.js'
 import type { Node } from '../model/objects.js'
 import type { SwarmInitRequest, SwarmJoinRequest } from '../model/spec/index.js'
 import type { Backup } from '../node/backup/backup.js'
 import type { BackupManifest } from '../node/backup/format.js'
 import type { BackupRequest, Recovered, RecoverRequest, RestoreRequest } from '../node/recovery.js'
-import type { CommitListener, View } from '../store/store.js'
+import type { View } from '../store/store.js'
 
 /** What the HTTP routes need of the rest. `src/node` provides it; route tests fake it. */
 export interface Backend {
@@ -58,8 +59,7 @@ export interface SwarmStatus {
 
 export interface ManagerBackend {
   readonly view: View
-  /** Listener for all that is committed from now on. */
-  watch(listener: CommitListener): () => void
+  readonly events: EventSource
   /** Leadership and reachability of a manager's node; undefined for workers. */
   managerStatus(node: Node): ManagerStatus | undefined
   readonly rootRotationInProgress: boolean
@@ -77,6 +77,9 @@ export interface ManagerBackend {
    */
   logs(selector: LogSelector, options: LogOptions, signal: AbortSignal): AsyncIterable<TaskLogMessage>
 }
+
+/** What happens to the objects of the cluster, and what happened. */
+export type EventSource = Pick<EventLog, 'listen' | 'range'>
 
 export interface ManagerStatus {
   readonly leader: boolean

@@ -1,4 +1,4 @@
-import { reseal, type Sealer, type SqlOp } from '../db/index.js'
+import { reseal, type SealedColumn, type Sealer, type SqlOp } from '../db/index.js'
 import type { Env } from '../env/env.js'
 import { errorText } from '../model/errors.js'
 import type { TableName } from '../model/objects.js'
@@ -30,6 +30,17 @@ const specsPerCleaning = 1000
 /** Rows of one transaction: some milliseconds, for which the log waits. */
 const chunkRows = 500
 
+/** What becomes durable along with the objects, such as the events of the same commits. */
+export interface Companion {
+  /**
+   * The writes of what has come up by now; they are done in the transaction that makes the objects of the same
+   * moment count. `done` is called when they are on disk, and only then; otherwise they are asked for again.
+   */
+  take(): { readonly ops: readonly SqlOp[]; readonly done: () => void }
+  /** What of it is sealed with the data key. */
+  readonly sealed: SealedColumn
+}
+
 interface Row {
   readonly table: TableName
   readonly id: string
@@ -60,6 +71,7 @@ export class ObjectPersistence {
   readonly #sealer: Sealer
   readonly #store: Store
   readonly #onPersisted: (index: number) => void
+  readonly #companion: Companion | undefined
   readonly #unwatch: () => void
   #dirty = new Map<string, { readonly table: TableName; readonly id: string }>()
   #cancelTimer: (() => void) | undefined
@@ -82,12 +94,14 @@ export class ObjectPersistence {
     sealer: Sealer,
     store: Store,
     onPersisted: (index: number) => void,
+    companion?: Companion,
   ) {
     this.#env = env
     this.#db = db
     this.#sealer = sealer
     this.#store = store
     this.#onPersisted = onPersisted
+    this.#companion = companion
     this.#unwatch = store.watch((commit) => this.#onCommit(commit))
   }
 
@@ -162,6 +176,7 @@ export class ObjectPersistence {
     const release = await this.#acquire()
     try {
       await reseal(this.#db, this.#sealer, sealedObjects, signal)
+      if (this.#companion !== undefined) await reseal(this.#db, this.#sealer, this.#companion.sealed, signal)
     } finally {
       release()
     }
@@ -215,25 +230,33 @@ export class ObjectPersistence {
       object: this.#store.view[table].get(id),
     }))
     this.#dirty = new Map()
+    const companion = this.#companion?.take()
     const next = { ...state, appliedIndex: index, flush: ++this.#lastFlush }
     const specs = this.#specs.draft(next.flush)
     try {
-      if (rows.length <= chunkRows) await this.#writeAtOnce(rows, next, specs)
-      else await this.#writeInChunks(rows, state, next, specs)
+      const along = companion?.ops ?? []
+      if (rows.length <= chunkRows) await this.#writeAtOnce(rows, next, specs, along)
+      else await this.#writeInChunks(rows, state, next, specs, along)
     } catch (error) {
       this.#dirty = new Map([...dirty, ...this.#dirty])
       throw error
     }
+    companion?.done()
     this.#specs.keep(specs)
     this.#onPersisted(index)
     await this.#clean(rows, next)
   }
 
-  async #writeAtOnce(rows: readonly Row[], next: RowState, specs: SpecDraft): Promise<void> {
+  async #writeAtOnce(
+    rows: readonly Row[],
+    next: RowState,
+    specs: SpecDraft,
+    along: readonly SqlOp[],
+  ): Promise<void> {
     const superseded = rows.map(({ table, id }) => deleteRows(table, id, next.flush))
     const present = rows.filter(({ object }) => object !== undefined)
     const put = await this.#encode(present, next.flush, specs)
-    await this.#db.write([...superseded, ...put, putRowState(next)])
+    await this.#db.write([...superseded, ...put, ...along, putRowState(next)])
     this.#state = next
   }
 
@@ -242,12 +265,13 @@ export class ObjectPersistence {
     state: RowState,
     next: RowState,
     specs: SpecDraft,
+    along: readonly SqlOp[],
   ): Promise<void> {
     this.#hasStrayRows = true
     await this.#db.write([putRowState({ ...state, untidy: true })])
     for (const chunk of chunksOf(rows)) await this.#db.write(await this.#encode(chunk, next.flush, specs))
     const valid = { ...next, untidy: true }
-    await this.#db.write([putRowState(valid)])
+    await this.#db.write([...along, putRowState(valid)])
     this.#hasStrayRows = false
     this.#state = valid
   }

@@ -6,7 +6,7 @@ import { predefinedNetworkLabel, type Network, type Service, type Task } from '.
 import type { ServiceSpec, TaskSpec } from '../../src/model/spec/index.js'
 import { parseTaskState, TaskState } from '../../src/model/task-state.js'
 import { formatTime, parseTime } from '../../src/model/time.js'
-import { encodeEvent, toEvent } from '../../src/routes/events/event.js'
+import { encodeEvent, toEvent } from '../../src/events/event.js'
 import type { Tables, TableName } from '../../src/model/objects.js'
 import { testApp, type TestApp } from '../unit/routes/fake-backend.js'
 

@@ -12,7 +12,7 @@ const layers: readonly Readonly<Record<string, readonly string[]>>[] = [
   { env: [] },
   { model: [], db: [] },
   { wire: [], raft: [], store: [], ca: [], engine: [] },
-  { control: [], orchestrator: [], allocator: [], scheduler: [], dispatcher: [], executor: [] },
+  { control: [], events: [], orchestrator: [], allocator: [], scheduler: [], dispatcher: [], executor: [] },
   { agent: [], manager: [] },
   { node: [] },
   { routes: [] },

@@ -1,4 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isWithin, type TimeRange } from '../../events/event-log.js'
+import { encodeEvent, type SwarmEvent } from '../../events/event.js'
 import { SwarmError, errorText } from '../../model/errors.js'
 import type { Plain, RouteContext } from '../context.js'
 import { Filters } from '../http/filters.js'
@@ -7,19 +9,13 @@ import { ResponseStream } from '../http/stream.js'
 import { timestampNs } from '../http/timestamps.js'
 import { systemOperations } from '../schema/system.js'
 import { engineEvents } from './engine.js'
-import { encodeEvent, type SwarmEvent } from './event.js'
-import { isWanted } from './filter.js'
+import { isWanted, wantsTasks } from './filter.js'
 import { EventFormat } from './format.js'
 import { LineQueue } from './queue.js'
+import { taskHealth } from './task-health.js'
 
 /** A client that is further behind is cut off. */
 const maxWaitingLines = 10_000
-
-/** Nanoseconds; open where a side is not given. */
-interface Range {
-  readonly since: bigint | undefined
-  readonly until: bigint | undefined
-}
 
 /**
  * `GET /events`: what happens to the cluster's objects, on a manager, and what the engine tells of its own.
@@ -40,26 +36,38 @@ async function streamEvents(
   const filters = Filters.parse(query)
   const range = parseRange(query)
   const format = new EventFormat(request.apiVersion, request.headers.accept)
-  const stream = new ResponseStream(request, reply, format.contentType, closing)
-
   const queue = new LineQueue(maxWaitingLines, () => {
     env.log.warn({ client: request.ip }, 'a client reads events too slowly and is cut off')
   })
+  const tasks = wantsTasks(filters)
   const offer = (event: SwarmEvent) => {
-    if (isInRange(event, range) && isWanted(event, filters)) queue.push(encodeEvent(event))
+    if (event.type === 'task' && !tasks) return
+    if (isWithin(event, range) && isWanted(event, filters)) queue.push(encodeEvent(event))
   }
+  // What happens while the past is read comes behind it.
+  let waiting: SwarmEvent[] | undefined = []
+  const unlisten = events.listen((event) => (waiting === undefined ? offer(event) : waiting.push(event)))
   // The past is told only to those who ask for a time.
-  const past = range.since === undefined && range.until === undefined ? [] : events.recent()
-  for (const event of past) offer(event)
-  const unlisten = events.listen(offer)
+  const asksForPast = range.since !== undefined || range.until !== undefined
+  try {
+    const past = asksForPast ? await events.past({ ...range, tasks }) : []
+    for (const event of [...past, ...waiting]) offer(event)
+  } catch (error) {
+    unlisten()
+    throw error
+  }
+  waiting = undefined
 
+  const stream = new ResponseStream(request, reply, format.contentType, closing)
   const ended = new AbortController()
   const signal = AbortSignal.any([stream.signal, ended.signal])
+  // The cluster's own events go on without.
+  const onEngineEnd = (error: unknown) => {
+    if (!signal.aborted) env.log.warn({ err: errorText(error) }, "the engine's events ended")
+  }
+  if (tasks) taskHealth(backend.engine, signal, offer).catch(onEngineEnd)
   const engineDone = engineEvents(backend.engine, query, signal, (line) => queue.push(line)).catch(
-    (error: unknown) => {
-      // The cluster's own events go on without.
-      if (!signal.aborted) env.log.warn({ err: errorText(error) }, "the engine's events ended")
-    },
+    onEngineEnd,
   )
   const end = () => queue.close()
   const cancelTimer = range.until === undefined ? undefined : atTime(range.until)
@@ -81,7 +89,7 @@ async function streamEvents(
   }
 }
 
-function parseRange(query: Query): Range {
+function parseRange(query: Query): TimeRange {
   const since = timestampNs(query, 'since', "invalid value for 'since'")
   const until = timestampNs(query, 'until', "invalid value for 'until'")
   if (since !== undefined && until !== undefined && since > until) {
@@ -91,8 +99,4 @@ function parseRange(query: Query): Range {
     )
   }
   return { since, until }
-}
-
-function isInRange({ timeNs }: SwarmEvent, { since, until }: Range): boolean {
-  return (since === undefined || timeNs >= since) && (until === undefined || timeNs <= until)
 }

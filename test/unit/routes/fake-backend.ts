@@ -11,6 +11,8 @@ import type {
   HostEngine,
 } from '../../../src/engine/interface.js'
 import type { Env } from '../../../src/env/env.js'
+import { Sealer } from '../../../src/db/index.js'
+import { EventLog } from '../../../src/events/event-log.js'
 import type { SwarmError } from '../../../src/model/errors.js'
 import type { BackupManifest } from '../../../src/node/backup/format.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../../../src/model/logs.js'
@@ -164,6 +166,8 @@ async function* backupContent(): AsyncGenerator<Buffer> {
 /** The app on a real store with real checked writes, one manager, and an engine that a test speaks for. */
 export function testApp(env: Env = new SimulatedEnv(1), bodyLimitBytes?: number): TestApp {
   const store = soloStore(env)
+  const events = new EventLog(env, { read: () => Promise.resolve([]) }, Sealer.of(new Uint8Array(32)))
+  store.watch((commit) => events.onCommit(commit))
   const control = createControl(env, store)
   const engine = new FakeEngine()
   const calls: FakeSwarm['calls'] = []
@@ -175,7 +179,7 @@ export function testApp(env: Env = new SimulatedEnv(1), bodyLimitBytes?: number)
     }
   const managerBackend: ManagerBackend = {
     view: store.view,
-    watch: (listener) => store.watch(listener),
+    events,
     managerStatus: (node) =>
       node.role === 'manager'
         ? { leader: true, reachability: 'reachable', addr: node.managerAddr ?? '' }

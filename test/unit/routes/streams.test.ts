@@ -3,14 +3,17 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { SimulatedEngine, SimWorld } from '../../../src/engine/index.js'
+import type { SwarmEvent } from '../../../src/events/event.js'
 import { SwarmError } from '../../../src/model/errors.js'
+import { TaskState } from '../../../src/model/task-state.js'
 import type { LogOptions, LogSelector, TaskLogMessage } from '../../../src/model/logs.js'
-import { aService, aTask } from '../../lib/builders.js'
+import { taskHealth } from '../../../src/routes/events/task-health.js'
+import { aService, aTask, newObject } from '../../lib/builders.js'
 import { eventually } from '../../lib/eventually.js'
 import { SimulatedEnv } from '../../lib/simulated-env.js'
 import { systemEnv } from '../../../src/env/system.js'
 import { silentLog } from '../../../src/env/log.js'
-import { testApp, type TestApp } from './fake-backend.js'
+import { FakeEngine, testApp, type TestApp } from './fake-backend.js'
 
 const logPath = '/services/demo-log/logs'
 
@@ -219,14 +222,72 @@ describe('events', () => {
     assert.deepEqual(await filtered({ label: ['name=b'], whatever: ['x'] }), ['config create b'])
   })
 
-  test('no more of the past is kept than Docker keeps', async (t) => {
+  test('tasks are told of to those who ask for them', async (t) => {
     const tested = await eventApp(t)
-    for (let at = 0; at < 300; at++) await tested.control.createSecret(secret(`s${at}`))
-    const until = tested.env.nowMs() / 1000
-    const answer = await ended(tested, `/events?since=1&until=${until}`)
-    const lines = summary(answer.body)
-    assert.equal(lines.length, 256)
-    assert.equal(lines.at(-1), 'secret create s299')
+    const { control, env, store } = tested
+    const spec = { Name: 'web', TaskTemplate: { ContainerSpec: { Image: 'busybox' } } }
+    const { id: serviceId } = await control.createService({ spec })
+    const serviceAnnotations = { name: 'web', labels: {} }
+    const task = newObject(aTask({ id: 't1', serviceId, slot: 2, nodeId: 'n1', serviceAnnotations }))
+    await store.update((tx) => tx.create('tasks', task))
+    env.advance(1000)
+    const status = { ...task.status, state: TaskState.Failed, err: 'task: non-zero exit (3)' }
+    await store.update((tx) => tx.update('tasks', 't1', { status }))
+    await store.update((tx) => tx.remove('tasks', 't1'))
+    const ask = async (filters: object) =>
+      (
+        await ended(
+          tested,
+          `/events?since=1&until=${env.nowMs() / 1000}&filters=${encodeURIComponent(JSON.stringify(filters))}`,
+        )
+      ).body
+    assert.deepEqual(summary(await ask({ service: ['web'] })), ['service create web'])
+    const name = 'web.2.t1'
+    const all = [`task create ${name}`, `task state ${name}`, `task remove ${name}`]
+    assert.deepEqual(summary(await ask({ type: ['task'] })), all)
+    assert.deepEqual(summary(await ask({ type: ['task'], service: ['web'], node: ['n1'] })), all)
+    assert.deepEqual(summary(await ask({ type: ['task'], service: ['db'] })), [])
+    assert.deepEqual(summary(await ask({ type: ['task', 'service'] })), ['service create web', ...all])
+    const [line] = (await ask({ type: ['task'], event: ['state'] })).trim().split('\n')
+    assert.deepEqual((JSON.parse(line ?? '') as { Actor: unknown }).Actor, {
+      ID: 't1',
+      Attributes: {
+        'state.old': 'pending',
+        'state.new': 'failed',
+        error: 'task: non-zero exit (3)',
+        name,
+        node: 'n1',
+        service: serviceId,
+        'service.name': 'web',
+        slot: '2',
+      },
+    })
+  })
+
+  test('the engine tells how healthy the tasks of its node are', async () => {
+    const engine = new FakeEngine()
+    const labels = {
+      'com.docker.swarm.task.id': 't1',
+      'com.docker.swarm.task.name': 'web.1.t1',
+      'com.docker.swarm.service.name': 'web',
+    }
+    const line = (Action: string, Attributes: Record<string, string>) =>
+      `{"Type":"container","Action":"${Action}","Actor":${JSON.stringify({ ID: 'c1', Attributes })},"scope":"local","time":1,"timeNano":1795231429972555017}\n`
+    engine.events = (async function* () {
+      yield Buffer.from(line('health_status: unhealthy', labels) + line('health_status: healthy', {}))
+    })()
+    const events: SwarmEvent[] = []
+    await taskHealth(engine, new AbortController().signal, (event) => events.push(event))
+    assert.deepEqual(events, [
+      {
+        type: 'task',
+        action: 'health',
+        id: 't1',
+        attributes: { container: 'c1', health: 'unhealthy', name: 'web.1.t1', 'service.name': 'web' },
+        timeNs: 1795231429972555017n,
+      },
+    ])
+    assert.match(decodeURIComponent(engine.calls[0]?.path ?? ''), /health_status/)
   })
 
   test('come as they happen, with those of the engine', async (t) => {

@@ -1,11 +1,13 @@
-import type { Node, Service } from '../../model/objects.js'
-import { formatTime } from '../../model/time.js'
-import type { Change } from '../../store/store.js'
+import { taskName, type Node, type Service, type Task } from '../model/objects.js'
+import { taskStateName } from '../model/task-state.js'
+import { formatTime } from '../model/time.js'
+import type { Change } from '../store/store.js'
 
 /** Something that happened to an object of the cluster, as `docker events` tells it. */
 export interface SwarmEvent {
-  readonly type: 'node' | 'service' | 'network' | 'secret' | 'config'
-  readonly action: 'create' | 'update' | 'remove'
+  readonly type: 'node' | 'service' | 'network' | 'secret' | 'config' | 'task'
+  /** `state` and `health` are of tasks only. */
+  readonly action: 'create' | 'update' | 'remove' | 'state' | 'health'
   readonly id: string
   readonly attributes: Readonly<Record<string, string>>
   /** Unix nanoseconds. */
@@ -13,8 +15,8 @@ export interface SwarmEvent {
 }
 
 /**
- * What users hear of a change; undefined for changes of tasks and of what they cannot see.
- * Behaviour: moby daemon/cluster/events in daemon/events.go.
+ * What users hear of a change; undefined for changes that they cannot see. Tasks tell their states, which
+ * Docker does not have; for the rest, behaviour: moby daemon/cluster/events in daemon/events.go.
  */
 export function toEvent(change: Change, nowMs: number): SwarmEvent | undefined {
   const object = change.after ?? change.before
@@ -45,6 +47,7 @@ export function toEvent(change: Change, nowMs: number): SwarmEvent | undefined {
     case 'configs':
       return made('config', { name: nameOf(change.after ?? change.before) })
     case 'tasks':
+      return toTaskEvent(change.before, change.after, nowMs)
     case 'clusters':
     case 'volumes':
     case 'revisions':
@@ -75,6 +78,43 @@ function nodeName(node: Node | undefined): string {
 }
 
 type Attributes = Record<string, string>
+
+function toTaskEvent(
+  before: Task | undefined,
+  after: Task | undefined,
+  nowMs: number,
+): SwarmEvent | undefined {
+  const task = after ?? before
+  if (task === undefined) return undefined
+  const changes =
+    before === undefined || after === undefined
+      ? {}
+      : {
+          ...changed('state', taskStateName(before.status.state), taskStateName(after.status.state)),
+          ...changed('desiredstate', taskStateName(before.desiredState), taskStateName(after.desiredState)),
+        }
+  const isChange = before !== undefined && after !== undefined
+  if (isChange && Object.keys(changes).length === 0) return undefined
+  const { status } = task
+  const exitCode = status.container?.exitCode ?? 0
+  const timeMs = after === undefined ? nowMs : isChange ? after.updatedAtMs : after.createdAtMs
+  return {
+    type: 'task',
+    action: before === undefined ? 'create' : after === undefined ? 'remove' : 'state',
+    id: task.id,
+    attributes: {
+      ...changes,
+      ...(status.err !== undefined && status.err !== '' && { error: status.err }),
+      ...(exitCode !== 0 && { exitCode: String(exitCode) }),
+      name: taskName(task),
+      ...(task.nodeId !== undefined && { node: task.nodeId }),
+      ...(task.serviceId !== undefined && { service: task.serviceId }),
+      'service.name': task.serviceAnnotations.name,
+      ...(task.slot !== 0 && { slot: String(task.slot) }),
+    },
+    timeNs: BigInt(Math.round(timeMs)) * 1_000_000n,
+  }
+}
 
 function changed(name: string, before: string | undefined, after: string | undefined): Attributes {
   if (before === after) return {}
