@@ -267,7 +267,8 @@ export class SessionRelay {
 
   #agentClosed(agent: RelayedAgent, code: number, reason: string): void {
     if (!this.#agents.delete(agent)) return
-    this.#lost.set(agent.peer.nodeId, this.#env.monotonicMs())
+    // Who closes it lives: it looks for a manager that knows a leader, or ends in order.
+    if (code === CloseCode.Broken) this.#lost.set(agent.peer.nodeId, this.#env.monotonicMs())
     if (agent.channel !== undefined) this.#send({ kind: 'close', channel: agent.channel, code, reason })
     this.#detach(agent)
   }

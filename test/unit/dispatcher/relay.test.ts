@@ -237,6 +237,18 @@ test('a node whose connection broke shortly before the leader died is not waited
   await managers.stop()
 })
 
+test('a node that gives up a manager without a leader is no loss', async () => {
+  const managers = await Managers.start()
+  const agent = await managers.open(1)
+  await managers.die()
+  agent.near.close(4408, 'the manager is silent')
+  await managers.run(500)
+  managers.lead(2, 'm1')
+  await managers.run(6000)
+  assert.equal(managers.state(), 'unknown')
+  await managers.stop()
+})
+
 test('one that came to another manager since is no loss', async () => {
   const managers = await Managers.start()
   const first = await managers.open(1)
