@@ -1,4 +1,6 @@
 import { SwarmError } from './errors.js'
+import type { Node } from './objects.js'
+import type { PlacementPreference } from './spec/index.js'
 
 /** How the nodes that take a task are ranked. */
 export const strategies = ['spread', 'binpack', 'random'] as const
@@ -127,4 +129,20 @@ function readSelector(text: string): ServiceSelector | undefined {
   const value = text.slice(at + 1)
   if (!labelPattern.test(label) || value === '') return undefined
   return { label, value: value === '*' ? undefined : value }
+}
+
+/** The labels to spread over, such as `node.labels.dc`, outermost first. Docker skips all others. */
+export function spreadDescriptors(
+  preferences: readonly PlacementPreference[] | undefined,
+): readonly string[] {
+  return (preferences ?? [])
+    .map(({ Spread }) => Spread?.SpreadDescriptor ?? '')
+    .filter((descriptor) => /^(node|engine)\.labels\../i.test(descriptor))
+}
+
+/** Which branch of a label to spread over a node is in; nodes without the label are one branch. */
+export function spreadValue(descriptor: string, node: Node): string {
+  const [owner = '', , ...name] = descriptor.split('.')
+  const labels = owner.toLowerCase() === 'node' ? node.spec.Labels : node.description?.Engine?.Labels
+  return labels?.[name.join('.')] ?? ''
 }

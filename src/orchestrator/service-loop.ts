@@ -1,5 +1,6 @@
 import type { Env } from '../env/env.js'
 import type { Service, Task } from '../model/objects.js'
+import { placementOf } from '../model/placement.js'
 import { TaskState } from '../model/task-state.js'
 import type { Loop, LoopFactory } from '../store/loop.js'
 import { keepRevision } from '../store/revisions.js'
@@ -155,7 +156,10 @@ class ServiceLoop implements Loop {
   }
 
   #planReplicated(tx: Tx, service: Service, tasks: readonly Task[]): readonly Step[] {
-    const plan = planReplicated(service, tasks)
+    const { strategy = placementOf(tx.clusters.list()[0]?.spec.Labels).strategy } = placementOf(
+      service.spec.Labels,
+    )
+    const plan = planReplicated(service, tasks, { nodeOf: (id) => tx.nodes.get(id), strategy })
     for (const { slot, filling } of plan.slots) {
       if (needsAttention(filling, tx)) this.#marks.markSlot({ serviceId: service.id, place: { slot } })
     }

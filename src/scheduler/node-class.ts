@@ -3,6 +3,7 @@ import type { NodeSet } from './node-set.js'
 import type { NodeState } from './node-state.js'
 import { ordersByShare, type Requirements } from './requirements.js'
 import type { Node } from '../model/objects.js'
+import { spreadValue } from '../model/placement.js'
 
 /** Steps in which the reserved share of a node is told: finer differences do not matter. */
 const shareSteps = 1000
@@ -147,11 +148,5 @@ const maxClasses = 64
 
 /** Values of the labels to spread over; absent ones are empty. */
 export function branchPath({ spreadOver }: Pick<Requirements, 'spreadOver'>, node: Node): readonly string[] {
-  return spreadOver.map((descriptor) => labelValue(node, descriptor))
-}
-
-function labelValue(node: Node, descriptor: string): string {
-  const [owner = '', , ...name] = descriptor.split('.')
-  const labels = owner.toLowerCase() === 'node' ? node.spec.Labels : node.description?.Engine?.Labels
-  return labels?.[name.join('.')] ?? ''
+  return spreadOver.map((descriptor) => spreadValue(descriptor, node))
 }

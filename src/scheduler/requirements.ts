@@ -1,6 +1,6 @@
 import { tryParseConstraints, type Constraint } from '../model/constraint.js'
 import type { Task } from '../model/objects.js'
-import { placementOf, type AffinityTerm, type Strategy } from '../model/placement.js'
+import { placementOf, spreadDescriptors, type AffinityTerm, type Strategy } from '../model/placement.js'
 import type { Platform } from '../model/spec/index.js'
 import type { ClusterFacts } from './cluster-facts.js'
 import { clusterMountsOf, type ClusterMount, type VolumeSet } from './volume-set.js'
@@ -73,9 +73,7 @@ export function requirementsOf(task: Task, facts: ClusterFacts): Requirements {
   const platforms = Placement?.Platforms ?? []
   const plugins = requiredPlugins(task, facts)
   const company = companyOf(task, facts)
-  const spreadOver = (Placement?.Preferences ?? [])
-    .map((preference) => preference.Spread?.SpreadDescriptor ?? '')
-    .filter((descriptor) => /^(node|engine)\.labels\../i.test(descriptor))
+  const spreadOver = spreadDescriptors(Placement?.Preferences)
   return {
     nanoCpus: reservations?.NanoCPUs ?? 0,
     memoryBytes: reservations?.MemoryBytes ?? 0,

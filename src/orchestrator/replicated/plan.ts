@@ -1,4 +1,5 @@
-import type { Service, Task } from '../../model/objects.js'
+import type { Node, Service, Task } from '../../model/objects.js'
+import { spreadDescriptors, spreadValue, type Strategy } from '../../model/placement.js'
 import { TaskState } from '../../model/task-state.js'
 import { fillingTasks, groupBySlot } from '../slot.js'
 import { isLive, replicasOf } from '../spec.js'
@@ -21,13 +22,24 @@ export interface ReplicatedPlan {
   readonly slots: readonly Slot[]
 }
 
+/** Where tasks are, and how they were placed. */
+export interface ReplicatedView {
+  readonly nodeOf: (id: string) => Node | undefined
+  readonly strategy: Strategy | undefined
+}
+
 /**
  * What brings a service to its number of replicas. Writes nothing.
  *
  * Behaviour: moby/swarmkit manager/orchestrator/replicated. Different from there: tasks of slots that are
- * given up are never deleted while they may still run, only asked to stop.
+ * given up are never deleted while they may still run, only asked to stop; and what is left is spread, or
+ * packed, as it was placed.
  */
-export function planReplicated(service: Service, tasks: readonly Task[]): ReplicatedPlan {
+export function planReplicated(
+  service: Service,
+  tasks: readonly Task[],
+  view: ReplicatedView,
+): ReplicatedPlan {
   const filled: Slot[] = []
   const dead = new Map<number, readonly Task[]>()
   for (const [slot, slotTasks] of groupBySlot(tasks)) {
@@ -36,7 +48,7 @@ export function planReplicated(service: Service, tasks: readonly Task[]): Replic
     else filled.push({ slot, tasks: slotTasks, filling })
   }
   const replicas = replicasOf(service.spec)
-  const ordered = filled.length > replicas ? inOrderOfKeeping(filled) : filled
+  const ordered = filled.length > replicas ? inOrderOfKeeping(filled, service, view) : filled
   const slots = ordered.slice(0, replicas).sort((a, b) => a.slot - b.slot)
   const createSlots = freeSlots(filled, replicas - slots.length)
   // The history of a slot that is filled again stays.
@@ -66,24 +78,78 @@ function freeSlots(filled: readonly Slot[], count: number): readonly number[] {
 
 /**
  * Slots in the order in which they are kept when there are too many: those in the middle of a change or
- * without a node go first, then those on nodes with most of them, then those that do not run, then those
- * with the highest numbers.
+ * without a node go first, then those in branches of the labels to spread over, and on nodes, with most of
+ * them, then those that do not run, then those whose node takes no tasks, then those with the highest
+ * numbers. Where tasks are packed, those on nodes with the fewest of them go instead.
  */
-function inOrderOfKeeping(slots: readonly Slot[]): readonly Slot[] {
-  const ranked = slots
-    .map((slot) => ({ slot, running: slot.filling.some(isRunning) }))
-    .sort((a, b) => Number(b.running) - Number(a.running) || a.slot.slot - b.slot.slot)
-  const onNode = new Map<string, number>()
-  return ranked
-    .map(({ slot }, rank) => {
-      const nodeId = slot.filling.length === 1 ? slot.filling[0]?.nodeId : undefined
-      if (nodeId === undefined) return { slot, rank, ordinal: Number.MAX_SAFE_INTEGER }
-      const ordinal = (onNode.get(nodeId) ?? 0) + 1
-      onNode.set(nodeId, ordinal)
-      return { slot, rank, ordinal }
-    })
-    .sort((a, b) => a.ordinal - b.ordinal || a.rank - b.rank)
-    .map(({ slot }) => slot)
+function inOrderOfKeeping(
+  slots: readonly Slot[],
+  { spec }: Service,
+  { nodeOf, strategy }: ReplicatedView,
+): readonly Slot[] {
+  const placed = slots.map((slot) => {
+    const nodeId = slot.filling.length === 1 ? slot.filling[0]?.nodeId : undefined
+    return { slot, nodeId, node: nodeId === undefined ? undefined : nodeOf(nodeId) }
+  })
+  const onNode = countByNode(placed)
+  const packs = strategy === 'binpack'
+  const ranked = placed.toSorted(
+    (a, b) =>
+      Number(b.slot.filling.some(isRunning)) - Number(a.slot.filling.some(isRunning)) ||
+      Number(takesTasks(b.node)) - Number(takesTasks(a.node)) ||
+      (packs ? (onNode.get(b.nodeId) ?? 0) - (onNode.get(a.nodeId) ?? 0) : 0) ||
+      a.slot.slot - b.slot.slot,
+  )
+  const levels = spreadDescriptors(spec.TaskTemplate?.Placement?.Preferences).map(
+    (descriptor) =>
+      ({ node }: PlacedSlot) =>
+        node === undefined ? '' : spreadValue(descriptor, node),
+  )
+  const byNode = ({ nodeId = '' }: PlacedSlot) => nodeId
+  const settled = ranked.filter(({ nodeId }) => nodeId !== undefined)
+  const others = ranked.filter(({ nodeId }) => nodeId === undefined)
+  return [...inTurns(settled, packs ? levels : [...levels, byNode]), ...others].map(({ slot }) => slot)
+}
+
+interface PlacedSlot {
+  readonly slot: Slot
+  /** Undefined where the slot has several tasks, or none with a node. */
+  readonly nodeId: string | undefined
+  readonly node: Node | undefined
+}
+
+/**
+ * The first of each branch, in the order given, then the second of each, and so on; within a branch the same
+ * by the next level.
+ */
+function inTurns(
+  slots: readonly PlacedSlot[],
+  levels: readonly ((slot: PlacedSlot) => string)[],
+): readonly PlacedSlot[] {
+  const [level, ...deeper] = levels
+  if (level === undefined) return slots
+  const branches = new Map<string, PlacedSlot[]>()
+  for (const slot of slots) {
+    const branch = branches.get(level(slot))
+    if (branch === undefined) branches.set(level(slot), [slot])
+    else branch.push(slot)
+  }
+  const turns = new Map<PlacedSlot, number>()
+  for (const branch of branches.values()) {
+    for (const [turn, slot] of inTurns(branch, deeper).entries()) turns.set(slot, turn)
+  }
+  return slots.toSorted((a, b) => (turns.get(a) ?? 0) - (turns.get(b) ?? 0))
+}
+
+function takesTasks(node: Node | undefined): boolean {
+  if (node === undefined) return true
+  return node.status.state === 'ready' && (node.spec.Availability ?? 'active') === 'active'
+}
+
+function countByNode(slots: readonly PlacedSlot[]): ReadonlyMap<string | undefined, number> {
+  const counts = new Map<string | undefined, number>()
+  for (const { nodeId } of slots) counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1)
+  return counts
 }
 
 function isRunning(task: Task): boolean {

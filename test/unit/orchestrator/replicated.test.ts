@@ -11,12 +11,15 @@ import { aService, aTask, inOrder } from './builders.js'
 
 const { Running, Shutdown, Remove, Complete, Failed, Preparing } = TaskState
 
+/** Nodes of which nothing is known. */
+const anywhere = { nodeOf: () => undefined, strategy: undefined }
+
 function scaled(Replicas: number) {
   return aService({ Mode: { Replicated: { Replicas } } })
 }
 
 function keptSlots(replicas: number, tasks: readonly Task[]): readonly number[] {
-  return planReplicated(scaled(replicas), tasks).slots.map(({ slot }) => slot)
+  return planReplicated(scaled(replicas), tasks, anywhere).slots.map(({ slot }) => slot)
 }
 
 test('3.1 a new service gets one task per slot, from 1, with its own spec object', async () => {
@@ -32,7 +35,7 @@ test('3.1 a new service gets one task per slot, from 1, with its own spec object
 })
 
 test('3.2 without a mode a service has one replica', () => {
-  assert.deepEqual(planReplicated(aService(), []).createSlots, [1])
+  assert.deepEqual(planReplicated(aService(), [], anywhere).createSlots, [1])
 })
 
 test('1.4 more tasks than a transaction holds are created without a gap', async () => {
@@ -69,7 +72,7 @@ test('3.3 a slot whose task is not to be restarted counts as filled', () => {
     TaskTemplate: { RestartPolicy: { Condition: 'none' } },
   })
   const done = aTask(service, { slot: 1, state: Complete, desiredState: Shutdown })
-  assert.deepEqual(planReplicated(service, [done]).createSlots, [2])
+  assert.deepEqual(planReplicated(service, [done], anywhere).createSlots, [2])
 })
 
 test('3.3 such a slot is dead while a rollback from its spec runs', () => {
@@ -79,16 +82,16 @@ test('3.3 such a slot is dead while a rollback from its spec runs', () => {
   }
   const service = aService(spec, { updateStatus: { state: 'rollback_started', message: '' } })
   const failed = aTask(service, { state: Failed, desiredState: Shutdown, specVersion: 5 })
-  assert.deepEqual(planReplicated(service, [failed]).createSlots, [1])
+  assert.deepEqual(planReplicated(service, [failed], anywhere).createSlots, [1])
   const current = aTask(service, { state: Failed, desiredState: Shutdown })
-  assert.deepEqual(planReplicated(service, [current]).createSlots, [])
+  assert.deepEqual(planReplicated(service, [current], anywhere).createSlots, [])
 })
 
 test('3.4 scale up takes the lowest free slots and keeps the history of those it fills again', () => {
   const service = scaled(3)
   const history = aTask(service, { slot: 1, state: Failed, desiredState: Shutdown })
   const dead = aTask(service, { slot: 9, state: Failed, desiredState: Shutdown })
-  const plan = planReplicated(service, [history, aTask(service, { slot: 2 }), dead])
+  const plan = planReplicated(service, [history, aTask(service, { slot: 2 }), dead], anywhere)
   assert.deepEqual(plan.createSlots, [1, 3])
   assert.deepEqual(plan.removeTaskIds, [dead.id])
 })
