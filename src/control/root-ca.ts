@@ -6,6 +6,7 @@ import {
   ExternalCa,
   normalizePem,
   parseCertificate,
+  type Certificate,
 } from '../ca/index.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { RootCa } from '../model/objects.js'
@@ -71,14 +72,21 @@ export async function nextRootCa(context: ControlContext, rootCa: RootCa, sent: 
     return rootCa
   }
 
-  const publicKeyDer = checkNextRoot(context, certPem, keyPem)
+  const { publicKeyDer, subjectDer } = checkNextRoot(context, certPem, keyPem)
   if (keyPem === undefined) await requireExternalCa(certPem, 'desired')
   if (certPem === current) {
     return { certPem: rootCa.certPem, ...(keyPem !== undefined && { keyPem }), lastForcedRotation }
   }
+  const present = parseCertificate(current)
   // Two roots with one key cannot be told apart by what they have signed.
-  if (parseCertificate(current).publicKeyDer.equals(publicKeyDer)) {
+  if (present.publicKeyDer.equals(publicKeyDer)) {
     throw invalid('Cannot update to a cert with an identical key')
+  }
+  // Nor can two with one name, for OpenSSL, unless the first one names its key.
+  if (present.subjectKeyId === undefined && present.subjectDer.equals(subjectDer)) {
+    throw invalid(
+      'the desired CA certificate has the subject of the current one, which has no subject key identifier: choose another subject',
+    )
   }
   const { rotation } = rootCa
   if (rotation !== undefined && normalizePem(rotation.certPem) === certPem) {
@@ -92,14 +100,13 @@ function rootOf({ certPem, keyPem }: NextRoot): { readonly certPem: string; read
   return { certPem, ...(keyPem !== undefined && { keyPem }) }
 }
 
-/** @returns its public key. */
-function checkNextRoot({ env }: ControlContext, certPem: string, keyPem: string | undefined): Buffer {
+function checkNextRoot({ env }: ControlContext, certPem: string, keyPem: string | undefined): Certificate {
   const nowMs = env.nowMs()
   try {
     const [certificate, ...others] = checkImportedRoot(nowMs, certPem, keyPem)
     if (others.length > 0) throw invalid('the desired CA certificate cannot contain multiple certificates')
     if (certificate.notAfterMs < nowMs + leastRootExpiryMs) throw invalid('CA certificate expires too soon')
-    return certificate.publicKeyDer
+    return certificate
   } catch (error) {
     if (!(error instanceof SwarmError) || error.message.startsWith('rpc error')) throw error
     throw clusterError(error.code, error.message, { cause: error })

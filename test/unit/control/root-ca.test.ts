@@ -168,6 +168,15 @@ test('one key in two roots is refused: what it signed could not be told apart', 
   )
 })
 
+test('a root with the name of one that does not identify its key is refused', async () => {
+  const present: RootCa = { ...newImportedRoot('ec'), lastForcedRotation: 0 }
+  const { certPem, keyPem } = newImportedRoot('ec')
+  await assert.rejects(
+    next(present, { SigningCACert: certPem, SigningCAKey: keyPem }),
+    /InvalidArgument desc = the desired CA certificate has the subject of the current one/,
+  )
+})
+
 test('to an external CA and back', async (t) => {
   const server = await externalCa(t, ours)
   const ExternalCAs = [cfssl(server, ours)]

@@ -40,15 +40,15 @@ async function write(db: DatabaseThread, sealer: Sealer, kind: string, count: nu
 }
 
 /** Opens every row, and says with which keys they are sealed. */
-async function keyIds(db: DatabaseThread, sealer: Sealer): Promise<readonly (number | undefined)[]> {
+async function keyIds(db: DatabaseThread, sealer: Sealer): Promise<readonly number[]> {
   const rows = await db.read('SELECT * FROM notes WHERE data IS NOT NULL')
   const ids = rows.map((row) => {
     const sealed = blobColumn(row, 'data')
     const text = Buffer.from(sealer.open(sealed, notes.context(row))).toString()
     assert.equal(text, textOf(String(row['kind']), Number(row['id'])))
-    return sealed[0]
+    return sealed[0] ?? 0
   })
-  return [...new Set(ids)].sort()
+  return [...new Set(ids)].sort((a, b) => a - b)
 }
 
 async function newFolder(t: TestContext) {
