@@ -47,7 +47,7 @@ async function allShow(cluster: TestCluster, expected: unknown): Promise<void> {
 
 test(
   'five managers survive two; without a majority they say so; stopped and started, they are back with everything',
-  { skip: needs('cli'), timeout: 180_000 },
+  { skip: needs('cli'), timeout: 240_000 },
   async (t) => {
     const cluster = await start(t, 5)
     const [one, two, three, four, five] = [1, 2, 3, 4, 5].map((number) => cluster.node(number)) as [
@@ -85,7 +85,7 @@ test(
 
 test(
   'two managers survive nothing; the one that is left is recovered, and the other one joins it again',
-  { skip: needs('cli'), timeout: 120_000 },
+  { skip: needs('cli'), timeout: 240_000 },
   async (t) => {
     const cluster = await start(t, 2)
     const [one, two] = [cluster.node(1), cluster.node(2)]

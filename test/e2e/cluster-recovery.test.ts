@@ -26,7 +26,7 @@ async function start(t: TestContext, count: number): Promise<TestCluster> {
 
 test(
   'force-new-cluster on the last of three managers keeps everything, and the others come back to it',
-  { skip: needs('cli'), timeout: 120_000 },
+  { skip: needs('cli'), timeout: 240_000 },
   async (t) => {
     const cluster = await start(t, 4)
     const [one, two, three] = [cluster.node(1), cluster.node(2), cluster.node(3)]
@@ -72,7 +72,7 @@ test(
   },
 )
 
-test('a kill in the middle of init leaves a whole swarm or none', { timeout: 120_000 }, async (t) => {
+test('a kill in the middle of init leaves a whole swarm or none', { timeout: 240_000 }, async (t) => {
   const moments = [
     'swarm/certificates/swarm-node.key',
     'swarm/raft/manager.db',
@@ -109,7 +109,7 @@ test('a kill in the middle of init leaves a whole swarm or none', { timeout: 120
 
 test(
   'a swarm directory that was copied by hand works elsewhere, once it is told that it is alone',
-  { skip: needs('cli'), timeout: 120_000 },
+  { skip: needs('cli'), timeout: 240_000 },
   async (t) => {
     const cluster = await start(t, 3)
     const [one, two, elsewhere] = [cluster.node(1), cluster.node(2), cluster.node(3)]
