@@ -24,7 +24,7 @@ import { joinRaft, probeCall } from '../../node/raft-membership.js'
 import { Remotes } from '../../node/remotes.js'
 import { dialSession } from '../../node/session-dial.js'
 import { PeerClose } from '../../raft/transport/index.js'
-import { webSocketConnection, type SessionMessage } from '../../wire/index.js'
+import { webSocketConnection, type Connection, type SessionMessage } from '../../wire/index.js'
 import type { Admission } from './admission.js'
 import type { WitnessDirectory, WitnessState } from './witness-directory.js'
 import { WitnessMember } from './witness-member.js'
@@ -57,8 +57,9 @@ export class Witness {
   readonly #stopping = new AbortController()
   #state: WitnessState
   #member: WitnessMember | undefined
-  /** It becomes a member, or another one: one after the other. */
+  /** It tells the members of itself, or becomes another one: one after the other. */
   #membership: Promise<void> = Promise.resolve()
+  #isAnnouncing = false
 
   private constructor(env: Env, host: WitnessHost, directory: WitnessDirectory, { keys, state }: Admission) {
     this.#env = env
@@ -88,9 +89,12 @@ export class Witness {
       // Who is no member any more is refused by raft's transport.
       isRemoved: () => false,
     })
-    this.#session = new SessionClient(env, () => this.#dial(), this.#describe(), {
+    this.#session = new SessionClient(env, (timeoutMs) => this.#dial(timeoutMs), this.#describe(), {
       onSession: (session) => this.#onSession(session),
-      onOpen: () => host.onSession(),
+      onOpen: () => {
+        host.onSession()
+        this.#announce()
+      },
       onAssignments: () => undefined,
       onMessage: () => undefined,
       onLost: () => undefined,
@@ -154,10 +158,23 @@ export class Witness {
       onFatal: (error) => this.#host.onEnded(error),
     })
     this.#member = member
-    this.#membership = this.#join(member).catch((error: unknown) => this.#failed(error))
+    this.#announce()
   }
 
-  /** The members learn of this one, or of its new address; in the background, since it may take long. */
+  /**
+   * The members learn of this one, or of its new address, or say that it is none any more: a witness that they
+   * have forgotten hears nothing of them. In the background, since it may take long.
+   */
+  #announce(): void {
+    const member = this.#member
+    if (member === undefined || this.#isAnnouncing) return
+    this.#isAnnouncing = true
+    this.#membership = this.#membership
+      .then(() => this.#join(member))
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => (this.#isAnnouncing = false))
+  }
+
   async #join(member: WitnessMember): Promise<void> {
     const { advertiseAddr } = this.#state
     const answer = await joinRaft(
@@ -165,7 +182,7 @@ export class Witness {
       {
         memberId: member.id,
         addr: advertiseAddr,
-        isMember: () => member.isMemberAt(advertiseAddr),
+        isMember: () => false,
         firstDelayMs: 0,
         callManagers: (name, args) => this.#callManagers(name, args),
       },
@@ -216,10 +233,11 @@ export class Witness {
     if (node.certificateStatus === 'rotate') this.#renewer.renewNow()
   }
 
-  async #dial() {
+  async #dial(timeoutMs: number): Promise<Connection> {
     const address = this.#remotes.pick()
     if (address === undefined) throw new Error('no manager is known')
-    return webSocketConnection(await dialSession(this.#remotes, this.#keys.credentials, address))
+    const { credentials } = this.#keys
+    return webSocketConnection(await dialSession(this.#remotes, credentials, address, { timeoutMs }))
   }
 
   #describe(): NodeDescription {
