@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { TestCluster } from '../lib/cluster.js'
 import { DaemonProcess } from '../lib/daemon-process.js'
 import { eventually } from '../lib/eventually.js'
-import { needs } from '../lib/needs.js'
+import { findProgram, needs } from '../lib/needs.js'
 
 test('sessions and logs through managers that do not lead', { skip: needs('cli') }, async (t) => {
   const cluster = await TestCluster.start(4)
@@ -37,7 +37,11 @@ test('sessions and logs through managers that do not lead', { skip: needs('cli')
 
   await t.test('logs that are followed', async () => {
     const follow = ['service', 'logs', '--raw', '--follow', '--tail', '1', 'talk']
-    const reader = new DaemonProcess('docker', 'docker', ['--host', two.skepd.host, ...follow])
+    const reader = new DaemonProcess('docker', findProgram('docker') ?? 'docker', [
+      '--host',
+      two.skepd.host,
+      ...follow,
+    ])
     t.after(() => reader.signal('SIGKILL'))
     await eventually('what is written meanwhile', () => {
       reader.assertRunning()

@@ -119,6 +119,41 @@ test('a crowd of 50 workers in one process', { skip: needs('cli') }, async (t) =
     )
   })
 
+  await t.test('tasks of many nodes that vanish at once stay for a while, and events say so', async () => {
+    const { skepd } = cluster.node(1)
+    const { Spec, Version } = (await skepd.request('GET', '/swarm')).json() as {
+      readonly Spec: object
+      readonly Version: { readonly Index: number }
+    }
+    const body = { ...Spec, Labels: { 'skep.brake.delay': '5s' } }
+    const updated = await skepd.request('POST', `/swarm/update?version=${Version.Index}`, { body })
+    assert.equal(updated.status, 200, updated.text)
+    const { SystemTime: since } = (await skepd.request('GET', '/info')).json() as {
+      readonly SystemTime: string
+    }
+    const vanished = await befall('crash', 20)
+    assert.equal(vanished.length, 20)
+    await eventually(
+      '200 tasks on the other nodes',
+      async () => {
+        const nodes = await running()
+        return nodes.length === 200 && nodes.every((node) => !vanished.includes(node))
+      },
+      60_000,
+    )
+    const format = '{{.Actor.Attributes.name}} {{index .Actor.Attributes "skep.brake"}}'
+    const until = String(Math.ceil(Date.now() / 1000))
+    const args = ['--since', since, '--until', until, '--filter', 'type=node', '--format', format]
+    const lines = (await docker.run(['events', ...args])).stdout.split('\n')
+    const namesWith = (word: string) =>
+      sorted(lines.filter((line) => line.endsWith(` ${word}`)).map((line) => line.split(' ')[0] ?? ''))
+    assert.equal(namesWith('held'), sorted(vanished))
+    assert.equal(namesWith('released'), sorted(vanished))
+    assert.doesNotMatch(await docker.ok('info'), /vanished at once/)
+    await befall('return', 50)
+    await eventually('all nodes to be ready', async () => (await namesOf('ready')).length === 51, 60_000)
+  })
+
   await t.test('SIGINT makes them leave', async () => {
     crowd.signal('SIGINT')
     assert.equal(await crowd.exit(), 0, crowd.log())
