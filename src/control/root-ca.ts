@@ -8,6 +8,7 @@ import {
   parseCertificate,
   type Certificate,
 } from '../ca/index.js'
+import type { Env } from '../env/env.js'
 import { SwarmError, clusterError, errorText } from '../model/errors.js'
 import type { RootCa } from '../model/objects.js'
 import type { CAConfig } from '../model/spec/index.js'
@@ -17,6 +18,7 @@ const yearMs = 365 * 24 * 60 * 60 * 1000
 /** What is left of a root that nodes shall move to. */
 const leastRootExpiryMs = yearMs
 
+const keyAloneText = 'if a signing CA key is provided, the signing CA cert must also be provided'
 /** Of X.509's KeyUsage. */
 const certSignFlag = 5
 
@@ -50,7 +52,7 @@ export async function nextRootCa(context: ControlContext, rootCa: RootCa, sent: 
   const keyPem = sent.SigningCAKey === '' ? undefined : sent.SigningCAKey
   const lastForcedRotation = sent.ForceRotate ?? 0
   if (keyPem !== undefined && certPem === '') {
-    throw invalid('if a signing CA key is provided, the signing CA cert must also be provided')
+    throw invalid(keyAloneText)
   }
   const requireExternalCa = (root: string, word: string) =>
     checkExternalCa(context, externalCaUrls(sent, current, root), root, word)
@@ -72,7 +74,7 @@ export async function nextRootCa(context: ControlContext, rootCa: RootCa, sent: 
     return rootCa
   }
 
-  const { publicKeyDer, subjectDer } = checkNextRoot(context, certPem, keyPem)
+  const { publicKeyDer, subjectDer } = checkNextRoot(context.env, certPem, keyPem)
   if (keyPem === undefined) await requireExternalCa(certPem, 'desired')
   if (certPem === current) {
     return { certPem: rootCa.certPem, ...(keyPem !== undefined && { keyPem }), lastForcedRotation }
@@ -96,11 +98,29 @@ export async function nextRootCa(context: ControlContext, rootCa: RootCa, sent: 
   return rotationTo({ certPem, keyPem })
 }
 
+/**
+ * The root of a new swarm: the one that the user brings, or a new one.
+ * @throws {SwarmError} InvalidArgument, as `nextRootCa`.
+ */
+export function firstRoot(env: Env, sent: CAConfig): { readonly certPem: string; readonly keyPem: string } {
+  const certPem = normalizePem(sent.SigningCACert ?? '')
+  const { SigningCAKey: keyPem = '' } = sent
+  if (certPem === '' && keyPem === '') return createRootCa(env)
+  if (certPem === '') throw invalid(keyAloneText)
+  if (keyPem === '') {
+    throw invalid(
+      'a new swarm needs the key of its root CA: leave the certificate out, and move to the external CA with `docker swarm ca --rotate` later',
+    )
+  }
+  checkNextRoot(env, certPem, keyPem)
+  return { certPem, keyPem }
+}
+
 function rootOf({ certPem, keyPem }: NextRoot): { readonly certPem: string; readonly keyPem?: string } {
   return { certPem, ...(keyPem !== undefined && { keyPem }) }
 }
 
-function checkNextRoot({ env }: ControlContext, certPem: string, keyPem: string | undefined): Certificate {
+function checkNextRoot(env: Env, certPem: string, keyPem: string | undefined): Certificate {
   const nowMs = env.nowMs()
   try {
     const [certificate, ...others] = checkImportedRoot(nowMs, certPem, keyPem)

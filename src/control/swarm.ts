@@ -63,7 +63,11 @@ function unexpired(
   return Object.fromEntries(Object.entries(all).filter(([, untilMs]) => untilMs > nowMs))
 }
 
-function normaliseSwarmSpec(sent: SwarmSpec): SwarmSpec {
+/**
+ * What is stored of a spec: in canonical form, and without the root that the user brings.
+ * @throws {SwarmError} InvalidArgument.
+ */
+export function normaliseSwarmSpec(sent: SwarmSpec): SwarmSpec {
   const name = sent.Name ?? ''
   if (name !== '' && name !== 'default') {
     throw new SwarmError('InvalidArgument', 'swarm spec must be named "default"')

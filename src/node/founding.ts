@@ -1,13 +1,13 @@
 import {
   KeyReadWriter,
   createJoinToken,
-  createRootCa,
   createSigner,
   createUnlockKey,
   generateKey,
   issueNodeCertificate,
   publicKeyDer,
 } from '../ca/index.js'
+import { firstRoot } from '../control/root-ca.js'
 import type { Env } from '../env/env.js'
 import { newId } from '../env/id.js'
 import type { NewCluster } from '../manager/bootstrap.js'
@@ -25,7 +25,7 @@ const nsPerMs = 1_000_000
 
 /** Root, tokens and, with autolock, the unlock key of a new cluster; certificate and data key of its first manager. */
 export async function foundCluster(env: Env, directory: SwarmDirectory, plan: InitPlan): Promise<Founding> {
-  const root = createRootCa(env)
+  const root = firstRoot(env, plan.caConfig)
   const clusterId = newId(env)
   const key = generateKey()
   const certificatePem = issueNodeCertificate(env, createSigner(root.certPem, root.keyPem), {
@@ -50,7 +50,11 @@ export async function foundCluster(env: Env, directory: SwarmDirectory, plan: In
       cluster: {
         id: clusterId,
         spec: plan.spec,
-        rootCa: { certPem: root.certPem, keyPem: root.keyPem, lastForcedRotation: 0 },
+        rootCa: {
+          certPem: root.certPem,
+          keyPem: root.keyPem,
+          lastForcedRotation: plan.spec.CAConfig?.ForceRotate ?? 0,
+        },
         joinTokens: {
           worker: createJoinToken(env, root.certPem),
           manager: createJoinToken(env, root.certPem),

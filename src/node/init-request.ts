@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { validateSwarmSpec } from '../control/swarm.js'
+import { normaliseSwarmSpec, validateSwarmSpec } from '../control/swarm.js'
 import { SwarmError, errorText } from '../model/errors.js'
 import {
   defaultAddressPools,
@@ -7,11 +7,13 @@ import {
   defaultSubnetSize,
   initialSwarmSpec,
 } from '../model/cluster-defaults.js'
-import type { SwarmInitRequest, SwarmSpec } from '../model/spec/index.js'
+import type { CAConfig, SwarmInitRequest, SwarmSpec } from '../model/spec/index.js'
 
 /** A checked request to make a swarm, with its defaults. */
 export interface InitPlan {
   readonly spec: SwarmSpec
+  /** As it was sent: the spec does not keep the root that the user brings. */
+  readonly caConfig: CAConfig
   readonly availability: 'active' | 'pause' | 'drain'
   readonly addressPools: readonly string[] | null
   readonly subnetSize: number
@@ -27,10 +29,11 @@ const largestSubnetPrefix = 29
 export function planInit(request: SwarmInitRequest): InitPlan {
   if ((request.ListenAddr ?? '') === '') throw badRequest('invalid ListenAddr "": invalid empty address')
   checkSpecName(request.Spec)
-  const spec = initialSwarmSpec(request.Spec, request.AutoLockManagers ?? false)
+  const spec = normaliseSwarmSpec(initialSwarmSpec(request.Spec, request.AutoLockManagers ?? false))
   checkSettings(spec)
   return {
     spec,
+    caConfig: request.Spec?.CAConfig ?? {},
     availability: availabilityOf(request.Availability),
     ...planPools(request),
     dataPathPort: dataPathPort(request.DataPathPort ?? 0),
