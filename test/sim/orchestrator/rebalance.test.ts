@@ -93,7 +93,7 @@ async function world(nodes: number, replicas: number, spec: Partial<ServiceSpec>
   return { w, id }
 }
 
-test('after a node joins, tasks move there one by one, and never fewer run than were asked for', async () => {
+test('14.5 after a node joins, tasks move there one by one, and never fewer run than were asked for', async () => {
   const { w, id } = await world(3, 12)
   await w.addNodes(1)
   await w.run(25_000)
@@ -113,7 +113,7 @@ test('after a node joins, tasks move there one by one, and never fewer run than 
   await w.stop()
 })
 
-test('nothing moves without the label, or with off where the swarm says auto', async () => {
+test('14.6 nothing moves without the label, or with off where the swarm says auto', async () => {
   for (const labels of [{}, { 'skep.rebalance': 'off' }]) {
     const { w, id } = await world(2, 6, { Labels: labels })
     if ('skep.rebalance' in labels) {
@@ -126,7 +126,7 @@ test('nothing moves without the label, or with off where the swarm says auto', a
   }
 })
 
-test('the default of the swarm holds for services that say nothing', async () => {
+test('14.6 the default of the swarm holds for services that say nothing', async () => {
   const { w, id } = await world(2, 6, { Labels: {} })
   await w.defaults(auto)
   await w.addNodes(1)
@@ -134,7 +134,7 @@ test('the default of the swarm holds for services that say nothing', async () =>
   await w.stop()
 })
 
-test('a request moves at once, and is over when nothing is left to move', async () => {
+test('14.7 a request moves at once, and is over when nothing is left to move', async () => {
   const { w, id } = await world(2, 6, { Labels: {} })
   await w.addNodes(1)
   await w.request(id)
@@ -143,7 +143,7 @@ test('a request moves at once, and is over when nothing is left to move', async 
   await w.stop()
 })
 
-test('single replicas of many services move to the node that came back', async () => {
+test('14.5 single replicas of many services move to the node that came back', async () => {
   const w = new World()
   await w.cluster()
   const [first = ''] = await w.addNodes(1)
@@ -159,7 +159,7 @@ test('single replicas of many services move to the node that came back', async (
   await w.stop()
 })
 
-test('zones are evened out first, then nodes', async () => {
+test('14.5 zones are evened out first, then nodes', async () => {
   const Preferences = [{ Spread: { SpreadDescriptor: 'node.labels.zone' } }]
   const spec = { TaskTemplate: { ContainerSpec: { Image: 'app:1' }, Placement: { Preferences } } }
   const w = new World()
@@ -174,7 +174,7 @@ test('zones are evened out first, then nodes', async () => {
   await w.stop()
 })
 
-test('constraints, data on the node and packing keep tasks where they are', async () => {
+test('14.8 constraints, data on the node and packing keep tasks where they are', async () => {
   const mount = (fields: Mount) => ({ ContainerSpec: { Image: 'app:1', Mounts: [fields] } })
   const specs: Partial<ServiceSpec>[] = [
     {
@@ -200,7 +200,7 @@ test('constraints, data on the node and packing keep tasks where they are', asyn
   }
 })
 
-test('a successor that does not come up is given up; the task stays, and the service rests', async () => {
+test('14.9 a successor that does not come up is given up; the task stays, and the service rests', async () => {
   const { w, id } = await world(2, 4)
   const [dead = ''] = await w.addNodes(1)
   w.silent.add(dead)
@@ -216,7 +216,7 @@ test('a successor that does not come up is given up; the task stays, and the ser
   await w.stop()
 })
 
-test('a successor that fails is given up at once', async () => {
+test('14.9 a successor that fails is given up at once', async () => {
   const { w, id } = await world(2, 4)
   w.behaviours.set('app:1', { refuses: 'failed' })
   await w.addNodes(1)
@@ -231,7 +231,7 @@ test('a successor that fails is given up at once', async () => {
   await w.stop()
 })
 
-test('an update in the middle of a move takes over', async () => {
+test('14.9 an update in the middle of a move takes over', async () => {
   const { w, id } = await world(2, 4)
   const [dead = ''] = await w.addNodes(1)
   w.silent.add(dead)
@@ -245,7 +245,7 @@ test('an update in the middle of a move takes over', async () => {
   await w.stop()
 })
 
-test('a new leader goes on with the move', async () => {
+test('14.9 a new leader goes on with the move', async () => {
   const { w, id } = await world(2, 6)
   await w.addNodes(1)
   await w.until('the move to begin', () => w.moved.length === 1)
@@ -259,7 +259,7 @@ test('a new leader goes on with the move', async () => {
 })
 
 for (let seed = 1; seed <= seeds; seed++) {
-  test(`random histories end evenly spread, and stay so (seed ${seed})`, async () => {
+  test(`14.5 random histories end evenly spread, and stay so (seed ${seed})`, async () => {
     const w = new World(seed)
     await w.cluster()
     const below = (bound: number) => w.env.randomInt(bound)

@@ -4,7 +4,7 @@ import { assertFails, assertRpcFails, Fixture } from './fixture.js'
 
 const block = { AccessMode: { BlockVolume: {} } }
 
-test('13.volumes what cannot be created', async () => {
+test('13.10 what cannot be created', async () => {
   const f = new Fixture()
   const refused = (ClusterVolumeSpec: object, description: string, Name = 'v') =>
     assertRpcFails(
@@ -36,7 +36,7 @@ test('13.volumes what cannot be created', async () => {
   )
 })
 
-test('13.volumes what is absent has a default', async () => {
+test('13.10 what is absent has a default', async () => {
   const f = new Fixture()
   const { id } = await f.control.createVolume({
     options: {
@@ -56,7 +56,7 @@ test('13.volumes what is absent has a default', async () => {
   })
 })
 
-test('13.volumes only the availability changes, and only from the present version', async () => {
+test('13.11 only the availability changes, and only from the present version', async () => {
   const f = new Fixture()
   const { id } = await f.control.createVolume({ options: { Name: 'v', ClusterVolumeSpec: block } })
   const { version } = f.get('volumes', id)
@@ -74,7 +74,7 @@ test('13.volumes only the availability changes, and only from the present versio
   assert.equal(f.get('volumes', id).spec.Availability, 'drain')
 })
 
-test('13.volumes a volume goes when no node uses it; one that was made waits for its plugin', async () => {
+test('13.11 a volume goes when no node uses it; one that was made waits for its plugin', async () => {
   const f = new Fixture()
   const make = async (Name: string) =>
     (await f.control.createVolume({ options: { Name, ClusterVolumeSpec: block } })).id

@@ -8,7 +8,7 @@ const applied = { atMs: 5, by: 'manager' }
 const running = { state: TaskState.Running, timestampMs: 1, message: 'started' }
 const stopped = { state: TaskState.Shutdown, timestampMs: 2, message: 'shutdown' }
 
-test('why the cluster stopped a task outlives the reports of its node', () => {
+test('8.9 why the cluster stopped a task outlives the reports of its node', () => {
   const reason = 'assigned node no longer meets constraints'
   const task = aTask({ id: 't', status: { ...running, err: reason }, stopReason: reason })
   assert.deepEqual(reportedStatus(task, stopped, applied), {

@@ -19,7 +19,7 @@ test('unknown, misplaced and malformed ones are refused, with the list', () => {
   assert.throws(() => checkSkepLabels({}, { 'skep.sim.exit': 'never' }), { code: 'InvalidArgument' })
 })
 
-test('labels about placement: grammar and defaults of the swarm', () => {
+test('14.3 labels about placement: grammar and defaults of the swarm', () => {
   checkSkepLabels(
     {
       'skep.affinity': 'cache, prefer tier=data,com.example.x=*',

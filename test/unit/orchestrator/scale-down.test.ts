@@ -35,7 +35,7 @@ function kept(
 
 const on = (node: string, zone: string, rack = ''): Place => ({ node, labels: { zone, rack } })
 
-test('3.4 branches of a label to spread over give up tasks in turn, the fuller first', () => {
+test('3.5 branches of a label to spread over give up tasks in turn, the fuller first', () => {
   const places = [on('a1', 'a'), on('a2', 'a'), on('a3', 'a'), on('a4', 'a'), on('b1', 'b'), on('b2', 'b')]
   assert.deepEqual(kept(4, places, ['zone']), [1, 2, 5, 6])
   assert.deepEqual(kept(3, places, ['zone']), [1, 2, 5])
@@ -43,7 +43,7 @@ test('3.4 branches of a label to spread over give up tasks in turn, the fuller f
   assert.deepEqual(kept(4, places, []), [1, 2, 3, 4], 'without the preference slots count alone')
 })
 
-test('3.4 the next label, and the nodes, even out what a branch keeps', () => {
+test('3.5 the next label, and the nodes, even out what a branch keeps', () => {
   const places = [
     on('a1', 'a', 'r1'),
     on('a1', 'a', 'r1'),
@@ -55,13 +55,13 @@ test('3.4 the next label, and the nodes, even out what a branch keeps', () => {
   assert.deepEqual(kept(4, places, ['zone', 'rack']), [1, 3, 4, 6])
 })
 
-test('3.4 slots on nodes that take no tasks go before those on ready ones', () => {
+test('3.5 slots on nodes that take no tasks go before those on ready ones', () => {
   const down: Partial<Node> = { status: { state: 'unknown', message: '', addr: '' } }
   const places: Place[] = [{ node: 'n1', more: down }, { node: 'n2' }, { node: 'n3' }]
   assert.deepEqual(kept(2, places, []), [2, 3])
 })
 
-test('3.4 packed tasks go from the nodes that have the fewest of them', () => {
+test('3.5 packed tasks go from the nodes that have the fewest of them', () => {
   const places = [
     { node: 'n1' },
     { node: 'n2' },
@@ -75,7 +75,7 @@ test('3.4 packed tasks go from the nodes that have the fewest of them', () => {
   assert.deepEqual(kept(3, places, []), [1, 2, 5])
 })
 
-test('3.4 a slot that does not run goes first within its branch, one without a node first of all', () => {
+test('3.5 a slot that does not run goes first within its branch, one without a node first of all', () => {
   const service = aService({ Mode: { Replicated: { Replicas: 2 } } })
   const tasks = [
     aTask(service, { slot: 1, nodeId: 'n1', state: TaskState.Preparing }),

@@ -33,7 +33,7 @@ function aVolume(fields: Partial<Volume> = {}): Volume {
 const user = (id: string, nodeId: string, state: TaskState = TaskState.Running) =>
   aTask({ id, nodeId, status: { ...running, state }, volumes: [{ id: 'v', source: 'v', target: '/v' }] })
 
-test('8.volumes tasks leave a volume that is being drained, unless they have ended', () => {
+test('8.10 tasks leave a volume that is being drained, unless they have ended', () => {
   const tasks = [
     user('a', 'n'),
     user('b', 'n', TaskState.Failed),
@@ -44,7 +44,7 @@ test('8.volumes tasks leave a volume that is being drained, unless they have end
   assert.deepEqual(tasksToStop(drained, tasks), ['a'])
 })
 
-test('9.volumes a volume leaves a node where nobody uses it any more', () => {
+test('9.17 a volume leaves a node where nobody uses it any more', () => {
   const volume = aVolume({
     publishStatus: [status('n1', 'published'), status('n2', 'published'), status('n3', 'pending-publish')],
   })
@@ -57,7 +57,7 @@ test('9.volumes a volume leaves a node where nobody uses it any more', () => {
   assert.equal(stillWanted(settled, tasks), undefined)
 })
 
-test('8.volumes the loop stops them, with a reason that stays, and frees the volume when they have stopped', async () => {
+test('8.10, 9.17 the loop stops them, with a reason that stays, and frees the volume when they have stopped', async () => {
   const env = new SimulatedEnv()
   const { store } = memoryStore(env)
   const run = async () => {

@@ -16,7 +16,7 @@ function explain(tables: ReturnType<typeof emptyTables>, task: Task) {
   return explainTask(env, tables, task, never)
 }
 
-test('every node says what it lacks, with numbers and names', async () => {
+test('14.4 every node says what it lacks, with numbers and names', async () => {
   const tables = emptyTables()
   const node = (id: string, fields: Partial<Parameters<typeof aNode>[0]> = {}) =>
     tables.nodes.set(id, aNode({ ...fields, id }))
@@ -83,7 +83,7 @@ test('every node says what it lacks, with numbers and names', async () => {
   assert.deepEqual(nodes[1]?.memoryBytes, { total: 8 * GiB, reserved: 6.8 * GiB, free: 8 * GiB - 6.8 * GiB })
 })
 
-test('a task that has its place does not stand in its own way', async () => {
+test('14.4 a task that has its place does not stand in its own way', async () => {
   const tables = emptyTables()
   tables.nodes.set('n', aNode({ id: 'n' }))
   tables.services.set('s', aService({ id: 's' }))
@@ -100,7 +100,7 @@ test('a task that has its place does not stand in its own way', async () => {
   assert.deepEqual([nodes[0]?.fits, nodes[0]?.nanoCpus.free], [true, 4e9])
 })
 
-test('a task of a global service has one node only; what it lacks of named things is counted', async () => {
+test('14.4 a task of a global service has one node only; what it lacks of named things is counted', async () => {
   const tables = emptyTables()
   const description = {
     Resources: { GenericResources: [{ NamedResourceSpec: { Kind: 'gpu', Value: 'g1' } }] },

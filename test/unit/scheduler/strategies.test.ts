@@ -70,7 +70,7 @@ class World {
 const nodes = (count: number) => Array.from({ length: count }, (_, at) => aNode({ id: id('n', at) }))
 const strategy = (name: string) => ({ 'skep.placement.strategy': name })
 
-test('binpack fills the node with the largest reserved share, then the next', () => {
+test('14.1 binpack fills the node with the largest reserved share, then the next', () => {
   const world = new World(nodes(3))
   world.service('a', strategy('binpack'))
   world.planner.setTask(
@@ -79,7 +79,7 @@ test('binpack fills the node with the largest reserved share, then the next', ()
   assert.deepEqual(world.place('a', 5, { spec: reserving(1e9) }), ['n000', 'n000', 'n001', 'n001', 'n001'])
 })
 
-test('binpack goes on where it was, also with other services between', () => {
+test('14.1 binpack goes on where it was, also with other services between', () => {
   const world = new World(nodes(4))
   world.service('a', strategy('binpack'))
   world.service('b', strategy('binpack'))
@@ -88,7 +88,7 @@ test('binpack goes on where it was, also with other services between', () => {
   assert.equal(new Set(world.place('b', 3, { spec: reserving(2e9), specVersion: 1 })).size, 2)
 })
 
-test('spread by reserved share: the emptier node wins though it has more tasks', () => {
+test('14.1 spread by reserved share: the emptier node wins though it has more tasks', () => {
   const world = new World(nodes(2))
   const other = (at: number, node: number, cpus: number) =>
     aTask({ id: id('x', at), serviceId: 'x', nodeId: id('n', node), status: running, spec: reserving(cpus) })
@@ -99,7 +99,7 @@ test('spread by reserved share: the emptier node wins though it has more tasks',
   assert.deepEqual(world.place('by-tasks', 1), ['n000'])
 })
 
-test('a cluster default holds for services that say nothing', () => {
+test('14.1 a cluster default holds for services that say nothing', () => {
   const world = new World(nodes(2))
   world.setCluster(strategy('binpack'))
   world.service('a')
@@ -108,7 +108,7 @@ test('a cluster default holds for services that say nothing', () => {
   assert.equal(new Set(world.place('b', 2)).size, 2)
 })
 
-test('random: every node has its chance, full ones are left out, and the same world decides the same', () => {
+test('14.1 random: every node has its chance, full ones are left out, and the same world decides the same', () => {
   const run = () => {
     const world = new World(nodes(5))
     world.service('a', strategy('random'))
@@ -124,7 +124,7 @@ test('random: every node has its chance, full ones are left out, and the same wo
   )
 })
 
-test('nodes with many failures are the last resort whatever the strategy', () => {
+test('14.1, 9.12 nodes with many failures are the last resort whatever the strategy', () => {
   for (const name of ['spread', 'binpack', 'random']) {
     const world = new World(nodes(2))
     world.service('a', strategy(name))
@@ -135,7 +135,7 @@ test('nodes with many failures are the last resort whatever the strategy', () =>
   }
 })
 
-test('spread preferences hold above the strategy', () => {
+test('14.1, 9.13 spread preferences hold above the strategy', () => {
   const zones = ['a', 'a', 'b', 'b']
   const world = new World(zones.map((zone, at) => aNode({ id: id('n', at), spec: { Labels: { zone } } })))
   world.service('s', strategy('binpack'))
@@ -145,7 +145,7 @@ test('spread preferences hold above the strategy', () => {
   assert.equal(chosen.filter((node) => node < 'n002').length, 2)
 })
 
-test('affinity: only nodes with a task of the other service, and as soon as there is one', () => {
+test('14.2 affinity: only nodes with a task of the other service, and as soon as there is one', () => {
   const world = new World(nodes(3))
   world.service('cache')
   world.service('web', { 'skep.affinity': 'cache' })
@@ -160,7 +160,7 @@ test('affinity: only nodes with a task of the other service, and as soon as ther
   )
 })
 
-test('affinity to a label of services, which may come later', () => {
+test('14.2 affinity to a label of services, which may come later', () => {
   const world = new World(nodes(3))
   world.service('web', { 'skep.affinity': 'tier=data' })
   assert.equal(world.reasons('web', 1).length, 1)
@@ -171,13 +171,13 @@ test('affinity to a label of services, which may come later', () => {
   ])
 })
 
-test('affinity to itself: the first task goes anywhere, the others to it', () => {
+test('14.2 affinity to itself: the first task goes anywhere, the others to it', () => {
   const world = new World(nodes(3))
   world.service('ring', { 'skep.affinity': 'ring' })
   assert.equal(new Set(world.place('ring', 4)).size, 1)
 })
 
-test('anti-affinity holds both ways, whoever comes first', () => {
+test('14.2 anti-affinity holds both ways, whoever comes first', () => {
   const world = new World(nodes(2))
   world.service('quiet', { 'skep.anti-affinity': 'noise=high' })
   world.service('loud', { noise: 'high' })
@@ -190,14 +190,14 @@ test('anti-affinity holds both ways, whoever comes first', () => {
   assert.deepEqual(world.place('quiet2', 1), [quiet])
 })
 
-test('anti-affinity to itself: one task for each node', () => {
+test('14.2 anti-affinity to itself: one task for each node', () => {
   const world = new World(nodes(2))
   world.service('one', { 'skep.anti-affinity': 'one' })
   assert.deepEqual(world.place('one', 3), ['n000', 'n001'])
   assert.deepEqual(world.reasons('one', 3), ['no suitable node (anti-affinity not satisfied on 2 nodes)'])
 })
 
-test('a label that is taken away lets waiting tasks in', () => {
+test('14.2 a label that is taken away lets waiting tasks in', () => {
   const world = new World(nodes(1))
   world.place('other', 1)
   world.service('other')
@@ -207,7 +207,7 @@ test('a label that is taken away lets waiting tasks in', () => {
   assert.equal(world.decide()[0]?.kind, 'assign')
 })
 
-test('wishes come before spreading, but keep nobody waiting', () => {
+test('14.2 wishes come before spreading, but keep nobody waiting', () => {
   const world = new World(nodes(3))
   world.service('cache')
   world.service('web', { 'skep.affinity': 'prefer cache' })

@@ -39,7 +39,7 @@ const shared = (Scope: 'single' | 'multi', Sharing: 'none' | 'readonly' | 'onewr
   AccessMode: { Scope, Sharing },
 })
 
-test('9.8 volumes must be made, active and not on their way out', () => {
+test('9.16 volumes must be made, active and not on their way out', () => {
   const { info: _info, ...unmade } = aVolume('unmade')
   const { set } = setOf(
     aVolume('ok'),
@@ -58,7 +58,7 @@ test('9.8 volumes must be made, active and not on their way out', () => {
   for (const source of ['unmade', 'paused', 'going', 'none']) assert.ok(!set.fits([mount(source)], node))
 })
 
-test('9.8 scope and sharing say who may use a volume beside others', () => {
+test('9.16 scope and sharing say who may use a volume beside others', () => {
   const [a, b] = [aNode({ id: 'a' }), aNode({ id: 'b' })]
   const fitsBeside = (spec: Partial<Volume['spec']>, other: boolean, own: boolean) => {
     const { set } = setOf(aVolume('v', spec))
@@ -75,7 +75,7 @@ test('9.8 scope and sharing say who may use a volume beside others', () => {
   assert.deepEqual(fitsBeside(shared('multi', 'onewriter'), true, false), [true, true])
 })
 
-test('9.8 who has ended uses nothing any more', () => {
+test('9.16 who has ended uses nothing any more', () => {
   const { set } = setOf(aVolume('v', shared('single', 'none')))
   const task = user('t', 'v', 'a')
   const node = aNode({ id: 'b' })
@@ -87,7 +87,7 @@ test('9.8 who has ended uses nothing any more', () => {
   assert.ok(set.fits([mount('v')], node))
 })
 
-test('9.8 the node must be able to reach the volume', () => {
+test('9.16 the node must be able to reach the volume', () => {
   const Segments = { zone: 'a' }
   const { set } = setOf(aVolume('v', {}, { info: { ...made, accessibleTopology: [{ Segments }] } }))
   const at = (zone: string) =>
@@ -101,7 +101,7 @@ test('9.8 the node must be able to reach the volume', () => {
   )
 })
 
-test('9.8 a group gives one volume to each mount; all mounts must find theirs', () => {
+test('9.16 a group gives one volume to each mount; all mounts must find theirs', () => {
   const { set } = setOf(aVolume('g1', { Group: 'g' }), aVolume('g2', { Group: 'g' }))
   const node = aNode({ id: 'n' })
   const mounts = [mount('group:g'), mount('group:g'), mount('group:g')]
@@ -116,7 +116,7 @@ test('9.8 a group gives one volume to each mount; all mounts must find theirs', 
   assert.ok(!set.fits([mount('group:g'), mount('nothing')], node))
 })
 
-test('9.8 tasks get volumes with their node, and wait with a reason until one is made', () => {
+test('9.16 tasks get volumes with their node, and wait with a reason until one is made', () => {
   const volume = aVolume('v', shared('single', 'all'))
   const { tables } = setOf()
   const planner = new Planner(new ClusterFacts(tables))
