@@ -8,6 +8,7 @@ import type { Proposer } from '../../../src/store/proposer.js'
 import type { View } from '../../../src/store/schema.js'
 import { Store } from '../../../src/store/store.js'
 import { SimulatedEnv, settle } from '../../lib/simulated-env.js'
+import { Disruptions } from './disruptions.js'
 
 /** How the simulated containers of an image behave. Times in ms. */
 export interface Behaviour {
@@ -59,6 +60,7 @@ export class Harness {
   #index = 0
   #term = 0
   #ids = 0
+  readonly #disruptions = new Disruptions()
   readonly #options: Options
 
   constructor(options: Options = {}) {
@@ -351,6 +353,8 @@ export class Harness {
     this.#runner.start()
     store.watch(({ changes }) => {
       for (const change of changes) {
+        const disruption = this.#disruptions.note(store.view, change)
+        if (disruption !== undefined) this.violations.push(disruption)
         if (change.table !== 'tasks') continue
         this.#check(change.before, change.after)
         if (store === this.store && change.after !== undefined) this.#think(change.after)

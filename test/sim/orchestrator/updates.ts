@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import type { UpdateConfig } from '../../../src/model/spec/index.js'
 import { Harness, ms, replicated, withImage } from './harness.js'
 
-/**
- * Random updates on nodes that stay up, to images that start slowly, crash or never start, with the
- * leader changing now and then: at no moment do fewer tasks run than the settings allow.
- */
-const seeds = Number(process.env['SKEP_SIM_SEEDS'] ?? 50)
-const firstSeed = Number(process.env['SKEP_SIM_FIRST_SEED'] ?? 1)
-
 const actions = ['pause', 'continue', 'rollback']
 
-async function runUpdates(seed: number): Promise<void> {
+/**
+ * Random updates on nodes that stay up, to images that start slowly, crash or never start, with the leader
+ * changing and a node being drained: at no moment do fewer tasks run than the settings allow.
+ */
+export async function runUpdates(seed: number): Promise<void> {
   const h = new Harness({ seed, commitMs: 1 + (seed % 4) })
   const { env } = h
   const choose = <T>(items: readonly T[], otherwise: T): T => items[env.randomInt(items.length)] ?? otherwise
@@ -93,8 +89,4 @@ async function runUpdates(seed: number): Promise<void> {
   assert.deepEqual(images, Array<string>(replicas).fill('good:2'))
   assert.deepEqual(h.violations, [], `seed ${seed}`)
   await h.stop()
-}
-
-for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
-  test(`3.8 random updates, seed ${seed}`, () => runUpdates(seed))
 }

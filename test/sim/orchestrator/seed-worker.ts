@@ -1,0 +1,19 @@
+import { parentPort as port, workerData } from 'node:worker_threads'
+import { runHistory } from './history.js'
+import { runUpdates } from './updates.js'
+
+/** Which histories a worker plays: every `step`th seed. */
+export interface Share {
+  readonly kind: 'histories' | 'real loops' | 'updates'
+  readonly first: number
+  readonly end: number
+  readonly step: number
+}
+
+const { kind, first, end, step } = workerData as Share
+
+for (let seed = first; seed < end; seed += step) {
+  if (kind === 'updates') await runUpdates(seed)
+  else await runHistory(seed, kind === 'real loops')
+  port?.postMessage(seed, [])
+}
