@@ -12,7 +12,7 @@ import type { StoreWriter } from './store-writer.js'
 /** A node whose connection died has so long to come back. */
 const reconnectGraceMs = 3000
 /** What is left of that where others saw it die: managers that have not told of their nodes yet may have it. */
-const leastGraceMs = 1000
+const leastGraceMs = 2000
 /** Heartbeats that a silent node may miss. Behaviour: moby/swarmkit manager/dispatcher/dispatcher.go. */
 const missedHeartbeats = 3
 /** A node that is so many periods late with a heartbeat may have vanished. Periods differ by a tenth. */

@@ -8,6 +8,8 @@ import type { Lab } from './lab.js'
 
 /** What a fault has done. */
 export interface Damage {
+  /** When it was done. */
+  readonly atMs: number
   /** Managers that cannot serve their clients now. */
   readonly broken: readonly ClusterNode[]
   /** A worker whose tasks must go elsewhere. */
@@ -39,8 +41,9 @@ const killLeader: Fault = {
   losesLeader: true,
   needsNamespaces: false,
   async strike({ leader }) {
+    const atMs = performance.now()
     await leader.skepd.kill()
-    return { broken: [leader], mend: () => start(leader) }
+    return { atMs, broken: [leader], mend: () => start(leader) }
   },
 }
 
@@ -50,8 +53,9 @@ const killFollower: Fault = {
   needsNamespaces: false,
   async strike(lab) {
     const follower = lab.someFollower()
+    const atMs = performance.now()
     await follower.skepd.kill()
-    return { broken: [follower], mend: () => start(follower) }
+    return { atMs, broken: [follower], mend: () => start(follower) }
   },
 }
 
@@ -61,8 +65,9 @@ const killWorker: Fault = {
   needsNamespaces: false,
   async strike(lab) {
     const worker = await lab.busyWorker()
+    const atMs = performance.now()
     await worker.skepd.kill()
-    return { broken: [], deadWorker: worker, mend: () => start(worker) }
+    return { atMs, broken: [], deadWorker: worker, mend: () => start(worker) }
   },
 }
 
@@ -73,8 +78,10 @@ const killLeaderAndWorker: Fault = {
   async strike(lab) {
     const { leader } = lab
     const worker = await lab.busyWorker()
+    const atMs = performance.now()
     await Promise.all([leader, worker].map(({ skepd }) => skepd.kill()))
     return {
+      atMs,
       broken: [leader],
       deadWorker: worker,
       mend: async () => {
@@ -92,6 +99,7 @@ const stopLeader: Fault = {
   strike({ leader }) {
     leader.skepd.signal('SIGSTOP')
     return Promise.resolve({
+      atMs: performance.now(),
       broken: [leader],
       mend: () => {
         leader.skepd.signal('SIGCONT')
@@ -112,6 +120,7 @@ function cutLeader(name: string, what: Cut): Fault {
       const host = lab.hostOf(leader)
       lab.namespaces.cut(host, what)
       return Promise.resolve({
+        atMs: performance.now(),
         broken: [leader],
         mend: () => {
           lab.namespaces.heal(host)
@@ -132,6 +141,7 @@ const cutOneLink: Fault = {
     const host = lab.hostOf(lab.leader)
     lab.namespaces.cut(host, 'both', lab.hostOf(follower))
     return Promise.resolve({
+      atMs: performance.now(),
       broken: [follower],
       mend: () => {
         lab.namespaces.heal(host)
@@ -222,8 +232,10 @@ function fullDisk(): Fault {
     async strike(lab) {
       const { disk, follower } = prepared
       if (disk === undefined || follower === undefined) throw new Error('there is no disk to fill up')
+      const atMs = performance.now()
       disk.fill()
       return {
+        atMs,
         broken: [follower],
         mend: async () => {
           await follower.skepd.exit(60_000)
@@ -244,6 +256,7 @@ const corruptFollower: Fault = {
   needsNamespaces: false,
   async strike(lab) {
     const follower = lab.someFollower()
+    const atMs = performance.now()
     await follower.skepd.kill('SIGTERM')
     const path = join(follower.skepd.dataRoot, 'swarm/raft/manager.db')
     const file = openSync(path, 'r+')
@@ -251,7 +264,7 @@ const corruptFollower: Fault = {
     const garbage = Buffer.from(Array.from({ length: pageBytes }, () => Math.floor(lab.random() * 256)))
     writeSync(file, garbage, 0, pageBytes, size - pageBytes)
     closeSync(file)
-    return { broken: [follower], mend: () => recoverFromCorruption(lab, follower) }
+    return { atMs, broken: [follower], mend: () => recoverFromCorruption(lab, follower) }
   },
 }
 

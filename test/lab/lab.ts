@@ -173,9 +173,8 @@ export class Lab {
       () => clients.every((client, index) => client.answered >= (work[index] ?? 0)),
       settleMs,
     )
-    const atMs = performance.now()
     const damage = await fault.strike(this)
-    const times = await this.#recovery(number, damage, atMs)
+    const times = await this.#recovery(number, damage)
     await new Promise((resolve) => setTimeout(resolve, this.random() * this.#holdMs))
     const note = await damage.mend()
     await this.#settled()
@@ -197,8 +196,7 @@ export class Lab {
   /** What is measured, while the fault lasts. */
   async #recovery(
     number: number,
-    { broken, deadWorker }: Damage,
-    atMs: number,
+    { atMs, broken, deadWorker }: Damage,
   ): Promise<Pick<Round, 'writableMs' | 'writableEverywhereMs' | 'tasksElsewhereMs'>> {
     const living = this.managers.filter((manager) => !broken.includes(manager))
     const writes = living.map(async (manager) => {

@@ -231,7 +231,7 @@ test('a node whose connection broke shortly before the leader died is not waited
   managers.lead(2, 'm1')
   await managers.run(300)
   assert.equal(managers.state(), 'unknown')
-  await managers.run(1500)
+  await managers.run(2000)
   assert.equal(managers.state(), 'down')
   assert.equal(managers.state('n2'), 'ready')
   await managers.stop()
