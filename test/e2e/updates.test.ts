@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { DockerCli, type CliResult } from '../lib/docker-cli.js'
 import { eventually } from '../lib/eventually.js'
 import { needs } from '../lib/needs.js'
+import { skep } from '../lib/skep-cli.js'
 import { Skepd } from '../lib/skepd.js'
 
 /** Monitoring takes a second in all of these: long enough for a container that fails at once. */
@@ -150,20 +151,28 @@ describe('updates with the stock CLI', { skip: needs('cli'), concurrency: 4 }, (
       return service?.Spec.TaskTemplate.ContainerSpec.Env
     }
     assert.deepEqual(await env(), ['N=2'])
-    const answer = await skepd.request('POST', '/skep/v1/services/past/rollback?revision=1')
-    assert.equal(answer.status, 200, answer.text)
+    const answer = await skep({ skepd }, ['history', 'past', '--rollback', '1'])
+    assert.deepEqual(answer, { code: 0, stdout: 'service past goes back to revision 1\n', stderr: '' })
     assert.deepEqual(await env(), ['N=1'])
     await eventually('the rollback to be completed', async () => {
       return (await statusOf('past')).State === 'rollback_completed'
     })
-    const history = await skepd.request('GET', '/skep/v1/services/past/history')
-    const { revisions } = JSON.parse(history.text) as {
+    const listed = await skep({ skepd }, ['history', 'past', '--format', 'json'])
+    const { revisions } = JSON.parse(listed.stdout) as {
       readonly revisions: readonly { readonly revision: number; readonly cause: string }[]
     }
     assert.deepEqual(
       revisions.map(({ revision, cause }) => `${revision} ${cause}`),
       ['5 rollback', '4 rollback', '3 update', '2 update', '1 create'],
     )
+    const text = (await skep({ skepd }, ['history', 'past'])).stdout
+    assert.match(
+      text,
+      /^5 \(now\) .* rollback +TaskTemplate\.ContainerSpec\.Env\[N\]: \(hidden\) -> \(hidden\)$/m,
+    )
+    const gone = await skep({ skepd }, ['history', 'past', '--rollback', '9'])
+    assert.equal(gone.code, 1)
+    assert.match(gone.stderr, /service past has no revision 9: it has 1, 2, 3, 4\n$/)
   })
 
   test('jobs end, and say so', async () => {
