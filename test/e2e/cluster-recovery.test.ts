@@ -68,6 +68,11 @@ test(
       },
       settleMs,
     )
+    // It was made anew once; the next start must not do it again.
+    assert.doesNotMatch(
+      readFileSync(join(three.skepd.dataRoot, 'swarm/node-state.json'), 'utf8'),
+      /newCluster/,
+    )
     assert.match(await one.docker.ok('config ls'), /later/)
   },
 )

@@ -25,7 +25,7 @@ const ManifestSchema = Type.Object({
 
 export type BackupManifest = Readonly<Static<typeof ManifestSchema>>
 
-export const manifestName = 'backup.json'
+const manifestName = 'backup.json'
 const sumsName = 'SHA256SUMS'
 /** Beyond this a small file is something else. */
 const maxSmallBytes = 1024 * 1024
@@ -66,7 +66,7 @@ async function* writeFile({ name, content }: BackupFile, nowMs: number, hash: Ha
 }
 
 /** Takes one file of a backup; reads its content to the end. */
-export type TakeFile = (name: string, content: AsyncIterable<Buffer>) => Promise<void>
+type TakeFile = (name: string, content: AsyncIterable<Buffer>) => Promise<void>
 
 /**
  * Reads a backup and gives its files, whose names the caller checks, to `take` one after another.
