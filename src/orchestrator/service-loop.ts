@@ -18,9 +18,8 @@ import type { Place } from './task.js'
 import { KeyedTimers } from './timers.js'
 import { afterUpdateFailure, isUpdateFailure } from './update/failure.js'
 import { Rollout } from './update/rollout.js'
-import { needOf, type RolloutSlot } from './update/slot-update.js'
 import { TaskWriter, tasksPerTransaction } from './write.js'
-import { Work } from './work.js'
+import { Work } from '../store/work.js'
 
 /** Slots that one transaction looks at, as long as it is not full. */
 const slotsPerTransaction = 100
@@ -28,8 +27,15 @@ const tasksPerSlice = 1000
 /** Tasks and steps that one transaction of plans looks at, more or less. */
 const costPerTransaction = 1000
 
+/** Slots that one step looks at, and how much work each of them is. */
+const slotsPerStep = 100
+const costPerSlot = 2
+
 /** A part of a service's plan. Checks for itself that it is still wanted: it may run a turn later. */
-type Step = (tx: Tx, write: TaskWriter) => void
+interface Step {
+  readonly cost: number
+  readonly run: (tx: Tx, write: TaskWriter) => void
+}
 
 /**
  * Keeps replicated and global services as their specs say: number of tasks, restarts, updates.
@@ -115,8 +121,8 @@ class ServiceLoop implements Loop {
           const step = steps[at]
           if (step !== undefined) {
             at++
-            cost++
-            step(tx, writer)
+            cost += step.cost
+            step.run(tx, writer)
           } else {
             if (next === ids.length) break
             serviceId = ids[next++] ?? ''
@@ -142,14 +148,13 @@ class ServiceLoop implements Loop {
       this.#rollouts.delete(id)
       this.#timers.clear(id)
       const left = tasks.filter((task) => task.desiredState < TaskState.Remove)
-      return left.map((task) => (_: Tx, write: TaskWriter) => write.raise([task.id], TaskState.Remove))
+      return left.map((task) => ({ cost: 1, run: (_, write) => write.raise([task.id], TaskState.Remove) }))
     }
     switch (modeOf(service.spec)) {
       case 'replicated':
         return this.#planReplicated(tx, service, tasks)
       case 'global':
-        this.#planGlobal(tx, service, tasks)
-        return []
+        return this.#planGlobal(tx, service, tasks)
       default:
         return []
     }
@@ -160,46 +165,81 @@ class ServiceLoop implements Loop {
       service.spec.Labels,
     )
     const plan = planReplicated(service, tasks, { nodeOf: (id) => tx.nodes.get(id), strategy })
-    for (const { slot, filling } of plan.slots) {
-      if (needsAttention(filling, tx)) this.#marks.markSlot({ serviceId: service.id, place: { slot } })
-    }
-    const slots = plan.slots.map(({ slot, tasks }) => ({ place: { slot }, tasks }))
-    this.#planRollout(tx, service, slots)
-    const isCurrent = (now: Tx) => now.services.get(service.id)?.spec === service.spec
+    const places = plan.slots.map(({ slot }) => ({ slot }))
+    const ifCurrent = (run: (now: Tx, write: TaskWriter) => void): Step => ({
+      cost: 1,
+      run: (now, write) => {
+        if (now.services.get(service.id)?.spec === service.spec) run(now, write)
+      },
+    })
     return [
-      ...plan.removeTaskIds.map((taskId) => (now: Tx, write: TaskWriter) => {
-        if (isCurrent(now)) write.raise([taskId], TaskState.Remove)
-      }),
-      ...plan.createSlots.map((slot) => (now: Tx, write: TaskWriter) => {
-        if (isCurrent(now)) fillSlot(now, write, service.id, { slot })
-      }),
+      ...this.#planRollout(service, places),
+      ...plan.removeTaskIds.map((taskId) => ifCurrent((_, write) => write.raise([taskId], TaskState.Remove))),
+      ...plan.createSlots.map((slot) =>
+        ifCurrent((now, write) => fillSlot(now, write, service.id, { slot })),
+      ),
     ]
   }
 
-  #planGlobal(tx: Tx, service: Service, tasks: readonly Task[]): void {
+  #planGlobal(tx: Tx, service: Service, tasks: readonly Task[]): readonly Step[] {
     const serviceId = service.id
     for (const node of tx.nodes.list()) this.#marks.markSlot({ serviceId, place: { nodeId: node.id } })
-    const slots: RolloutSlot[] = []
+    const places: Place[] = []
     for (const [nodeId, slotTasks] of groupByNode(tasks)) {
       const place = { nodeId }
       this.#marks.markSlot({ serviceId, place })
-      if (fillingTasks(service, slotTasks).length > 0) slots.push({ place, tasks: slotTasks })
+      if (fillingTasks(service, slotTasks).length > 0) places.push(place)
     }
-    this.#planRollout(tx, service, slots)
+    return this.#planRollout(service, places)
   }
 
-  /** Finds out whether slots have to be updated or moved, or what is under way has changed. */
-  #planRollout(tx: Tx, service: Service, slots: readonly RolloutSlot[]): void {
-    const view = this.#viewOf(tx, service)
-    const rollout = this.#rollouts.get(service.id)
-    if (rollout?.matches(service) === true) rollout.enqueue(view, slots)
-    else if (isUpdating(service) || slots.some((slot) => needOf(slot, view) !== undefined)) {
-      this.#rollouts.set(service.id, new Rollout(view, slots))
-    } else {
-      this.#rollouts.delete(service.id)
-      return
+  /**
+   * Finds out whether slots have to be updated or moved, or what is under way has changed: a large service
+   * has too many of them for one turn.
+   */
+  #planRollout(planned: Service, places: readonly Place[]): readonly Step[] {
+    const { id } = planned
+    if (places.length === 0 && !isUpdating(planned)) {
+      this.#rollouts.delete(id)
+      return []
     }
-    this.#marks.rollouts.add(service.id)
+    const known = this.#rollouts.get(id)
+    const rollout = known?.matches(planned) === true ? known : new Rollout(planned)
+    rollout.beginLook()
+    // A service that has changed meanwhile is planned anew for that.
+    const current = (tx: Tx) => {
+      const service = tx.services.get(id)
+      return service !== undefined && rollout.matches(service) ? service : undefined
+    }
+    const steps: Step[] = []
+    for (let at = 0; at < places.length; at += slotsPerStep) {
+      const some = places.slice(at, at + slotsPerStep)
+      const run = (tx: Tx) => {
+        const service = current(tx)
+        if (service !== undefined) this.#lookAt(tx, service, rollout, some)
+      }
+      steps.push({ cost: some.length * costPerSlot, run })
+    }
+    const conclude = (tx: Tx) => {
+      const service = current(tx)
+      if (service === undefined) return
+      if (isUpdating(service) || rollout.isNeeded) {
+        rollout.enqueue(service)
+        this.#rollouts.set(id, rollout)
+        this.#marks.rollouts.add(id)
+      } else this.#rollouts.delete(id)
+    }
+    return [...steps, { cost: 1, run: conclude }]
+  }
+
+  #lookAt(tx: Tx, service: Service, rollout: Rollout, places: readonly Place[]): void {
+    const slots = places.map((place) => ({ place, tasks: tx.tasks.by('slot', placeKey(service.id, place)) }))
+    for (const { place, tasks } of slots) {
+      // Those of global services are marked anyway.
+      if ('slot' in place && needsAttention(fillingTasks(service, tasks), tx))
+        this.#marks.markSlot({ serviceId: service.id, place })
+    }
+    rollout.look(this.#viewOf(tx, service), slots)
   }
 
   #viewOf(tx: Tx, service: Service) {

@@ -5,7 +5,7 @@ import type { View } from '../../store/schema.js'
 import type { Commit, Store } from '../../store/store.js'
 import type { Tx } from '../../store/transaction.js'
 import { mayChangeEligibility } from '../node.js'
-import { Work } from '../work.js'
+import { Work } from '../../store/work.js'
 import { planEnforcement } from './plan.js'
 import { stopTask } from './stop.js'
 

@@ -9,7 +9,7 @@ import { isInvalidNode, isLostNode, mayChangeEligibility } from '../node.js'
 import { historyLimit } from '../reaper/plan.js'
 import { isDead, isJob, modeOf } from '../spec.js'
 import { KeyedTimers } from '../timers.js'
-import { Work } from '../work.js'
+import { Work } from '../../store/work.js'
 import { TaskWriter } from '../write.js'
 import { planJob } from './plan.js'
 

@@ -5,7 +5,7 @@ import { slotKey, type View } from '../../store/schema.js'
 import type { Commit, Store } from '../../store/store.js'
 import type { Tx } from '../../store/transaction.js'
 import { isDead, isJob, isLive } from '../spec.js'
-import { Work } from '../work.js'
+import { Work } from '../../store/work.js'
 import { defaultHistoryLimit, historyLimit, isOver, isRemovable, planHistory } from './plan.js'
 
 /** History is tidied in batches: so long after the first thing to do, or once there is much. */

@@ -70,6 +70,7 @@ function isNotRemoved(task: Task): boolean {
 
 /** The `count` lowest slot numbers that are not filled. */
 function freeSlots(filled: readonly Slot[], count: number): readonly number[] {
+  if (count <= 0) return []
   const taken = new Set(filled.map(({ slot }) => slot))
   const free: number[] = []
   for (let slot = 1; free.length < count; slot++) if (!taken.has(slot)) free.push(slot)

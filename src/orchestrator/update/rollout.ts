@@ -33,6 +33,15 @@ export interface RolloutStep {
   readonly recheckAtMs?: number
 }
 
+interface Found {
+  /** Slots in which nothing runs: they come first. */
+  readonly idle: RolloutSlot[]
+  readonly running: RolloutSlot[]
+  /** Slots that have to be updated, and all that need anything, those under way included. */
+  updates: number
+  needs: number
+}
+
 /** Slots that one step begins with at most: each is two changes or more. */
 const maxUpdates = 80
 
@@ -74,15 +83,15 @@ export class Rollout {
   #progressAtMs = 0
   #stableAtMs = 0
 
-  constructor(view: Omit<RolloutView, 'tasksOf'>, slots: readonly RolloutSlot[]) {
-    this.#spec = view.service.spec
-    this.#rollback = isRollingBack(view.service)
-    this.#paused = isPaused(view.service)
-    for (const slot of slots) {
-      this.#noteStability(slot.tasks, view)
-      if (wasBegun(slot, view)) this.#activate(placeKey(view.service.id, slot.place), slot.place)
-    }
-    this.enqueue(view, slots)
+  /** Nothing was looked at yet, so what others have begun is not known. */
+  #isNew = true
+  /** What `look` has found since `beginLook`. */
+  #found: Found = { idle: [], running: [], updates: 0, needs: 0 }
+
+  constructor(service: Service) {
+    this.#spec = service.spec
+    this.#rollback = isRollingBack(service)
+    this.#paused = isPaused(service)
   }
 
   /** Whether this is still the update that the service is in. */
@@ -101,23 +110,44 @@ export class Rollout {
     return true
   }
 
-  /** Queues whatever is not up to date or in its place now, and not under way. */
-  enqueue(view: Omit<RolloutView, 'tasksOf'>, slots: readonly RolloutSlot[]): void {
-    const waiting: RolloutSlot[] = []
-    let updates = 0
+  /** All slots are going to be looked at anew, some at a time: `look` at them, then `enqueue`. */
+  beginLook(): void {
+    this.#found = { idle: [], running: [], updates: 0, needs: 0 }
+  }
+
+  /** Finds out which of these slots are not up to date or not in their place. */
+  look(view: Omit<RolloutView, 'tasksOf'>, slots: readonly RolloutSlot[]): void {
     for (const slot of slots) {
+      const key = placeKey(view.service.id, slot.place)
+      if (this.#isNew) {
+        this.#noteStability(slot.tasks, view)
+        if (wasBegun(slot, view)) this.#activate(key, slot.place)
+      }
       const need = needOf(slot, view)
       if (need === undefined) continue
-      const key = placeKey(view.service.id, slot.place)
+      this.#found.needs++
       const leaves = leavingTasks(slot, view).length > 0
       if (leaves) this.#noteLeaving(key, slot.place, view.nowMs)
-      if (need === 'update') updates++
+      if (need === 'update') this.#found.updates++
       if (this.#active.has(key) || (this.#failedAtMs.has(key) && !leaves)) continue
-      waiting.push(slot)
+      const { idle, running } = this.#found
+      if (slot.tasks.some(isRunning)) running.push(slot)
+      else idle.push(slot)
     }
-    if (!isUpdating(view.service) || this.#total === 0) this.#total = updates
-    const running = (slot: RolloutSlot) => slot.tasks.some(isRunning)
-    this.#queue = [...waiting.filter((slot) => !running(slot)), ...waiting.filter(running)]
+  }
+
+  /** Whether a slot that was looked at needs anything. */
+  get isNeeded(): boolean {
+    return this.#found.needs > 0
+  }
+
+  /** Queues what was found and is not under way. */
+  enqueue(service: Service): void {
+    const { idle, running, updates } = this.#found
+    this.beginLook()
+    this.#isNew = false
+    if (!isUpdating(service) || this.#total === 0) this.#total = updates
+    this.#queue = [...idle, ...running]
   }
 
   /** A new task of the slot failed. */

@@ -1,1 +1,0 @@
-export { Work } from '../store/work.js'
