@@ -19,7 +19,7 @@ export function statusOf(core: RaftCore, driver: Pick<RaftStatus, 'appliedIndex'
       isWitness: witness === true,
       context,
       matchIndex: id === core.id ? core.log.stable : followers.get(id)?.match,
-      active: id === core.id ? true : followers.get(id)?.recentActive,
+      active: id === core.id ? true : followers.get(id)?.isActive,
     })),
     removedIds: core.membership.removedIds,
   }
@@ -30,7 +30,7 @@ export function bestSuccessor(core: RaftCore): MemberId | undefined {
   const followers = new Map(core.followers)
   const candidates = core.membership.members.filter(mayLead).flatMap(({ id }) => {
     const follower = followers.get(id)
-    return follower === undefined ? [] : [{ id, score: follower.recentActive ? follower.match : -1 }]
+    return follower === undefined ? [] : [{ id, score: follower.isActive ? follower.match : -1 }]
   })
   candidates.sort((a, b) => b.score - a.score)
   return candidates[0]?.id

@@ -64,6 +64,7 @@ export class RaftCore {
       maxMessageBytes: options.maxMessageBytes ?? 1024 * 1024,
       maxInflightMessages: options.maxInflightMessages ?? 64,
       maxInflightBytes: options.maxInflightBytes ?? 8 * 1024 * 1024,
+      patienceTicks: options.electionTicks ?? 10,
     }
     this.#log = new RaftLog(snapshot, entries, hardState.commit, appliedIndex)
     this.#members = new MembershipHistory(snapshot)
@@ -335,7 +336,6 @@ export class RaftCore {
       log: this.#log,
       members: this.#members,
       rules: this.#rules,
-      electionTicks: this.#timers.electionTicks,
       limits: this.#limits,
       send: (to, body) => this.#send(to, body),
     }

@@ -1,6 +1,7 @@
 import type { RaftLog } from './log.js'
 import {
   checkChange,
+  decodeChange,
   findMember,
   findWitness,
   mayLead,
@@ -33,8 +34,6 @@ export interface LeaderContext {
   readonly log: RaftLog
   readonly members: MembershipHistory
   readonly rules: Rules
-  /** After so many silent ticks a follower counts as gone. */
-  readonly electionTicks: number
   readonly limits: FlowLimits & { readonly maxMessageBytes: number }
   send(to: MemberId, body: MessageBody): void
 }
@@ -81,9 +80,9 @@ export class Leader {
 
   /** Members were added or removed. */
   onMembership(): void {
-    const { members, id, log, limits, electionTicks } = this.#ctx
+    const { members, id, log, limits } = this.#ctx
     // The former leader may be dead: what it has is waited for only a little, until it says something.
-    const silentTicks = Math.max(0, electionTicks - FIRST_ANSWER_TICKS)
+    const silentTicks = Math.max(0, limits.patienceTicks - FIRST_ANSWER_TICKS)
     const known = new Map(this.#progress)
     this.#progress.clear()
     this.#witnessId = findWitness(members.current)?.id
@@ -112,7 +111,7 @@ export class Leader {
     if (change.type !== 'promote') return
     const progress = this.#progress.get(change.id)
     // While the log is short, one that never answered would seem to have caught up.
-    if (progress === undefined || progress.match === 0 || !progress.recentActive) {
+    if (progress === undefined || progress.match === 0 || !progress.isActive) {
       throw new MembershipError(`${change.id} does not answer yet`)
     }
     if (progress.match + LAG_ENTRIES < log.lastIndex) {
@@ -130,15 +129,31 @@ export class Leader {
     const index = matches[quorumOf(matches.length) - 1] ?? 0
     const entryTerm = log.term(index)
     if (index <= log.committed || entryTerm === undefined) return log.committed
-    return rules.mayCommit(entryTerm, term) ? index : log.committed
+    return rules.mayCommit(entryTerm, term) ? this.#beforeOwnRemoval(index) : log.committed
+  }
+
+  /**
+   * With a witness a leader's own removal, which a former leader may have begun, waits for somebody who has all
+   * that the witness was told: else nobody would be left for whom it can vote.
+   */
+  #beforeOwnRemoval(index: number): number {
+    const { members, id, log } = this.#ctx
+    const witness = this.#progress.get(this.#witnessId ?? '')
+    if (witness === undefined) return index
+    const removal = log.range(log.committed, index).find((entry) => isRemovalOf(id, entry))
+    if (removal === undefined) return index
+    const needed = Math.max(index, witness.toldIndex)
+    const others = members.current.members.filter((member) => mayLead(member) && member.id !== id)
+    const hasSuccessor = others.some((member) => (this.#progress.get(member.id)?.match ?? 0) >= needed)
+    return hasSuccessor ? index : removal.index - 1
   }
 
   /** True if a majority of voters was heard from since the last call. */
   checkQuorum(): boolean {
     const { members, id } = this.#ctx
     const voters = voterIds(members.current)
-    const active = voters.filter((voter) => voter === id || this.#progress.get(voter)?.recentActive === true)
-    for (const progress of this.#progress.values()) progress.recentActive = false
+    const active = voters.filter((voter) => voter === id || this.#progress.get(voter)?.wasHeard === true)
+    for (const progress of this.#progress.values()) progress.wasHeard = false
     return active.length >= quorumOf(voters.length)
   }
 
@@ -195,12 +210,12 @@ export class Leader {
    * up. A witness that knows more than those who are left cannot vote for them, and has nothing to give them.
    */
   #witnessLimit(): number {
-    const { log, members, electionTicks, rules } = this.#ctx
+    const { log, members, rules } = this.#ctx
     if (!rules.witnessWaits) return log.lastIndex
     let limit = log.stable
     for (const { id } of members.current.members.filter(mayLead)) {
       const progress = this.#progress.get(id)
-      if (progress?.keepsUp(log.lastIndex, electionTicks) === true) limit = Math.min(limit, progress.match)
+      if (progress?.keepsUp(log.lastIndex) === true) limit = Math.min(limit, progress.match)
     }
     return limit
   }
@@ -208,7 +223,7 @@ export class Leader {
   #sendSnapshot(to: MemberId, progress: Progress): void {
     const { log, members } = this.#ctx
     // A follower that is silent would only hold the content in memory.
-    if (!progress.recentActive) return
+    if (!progress.isActive) return
     const index = log.applied
     const term = log.term(index)
     if (term === undefined) return
@@ -325,6 +340,12 @@ export class Leader {
     }
     if (best !== undefined) this.#ctx.send(best.id, { type: 'timeoutNow' })
   }
+}
+
+function isRemovalOf(id: MemberId, { kind, data }: Entry): boolean {
+  if (kind !== 'membership') return false
+  const change = decodeChange(data)
+  return change.type === 'remove' && change.id === id
 }
 
 /** Members must be known to the witness; what the state machine gets is none of its business. */

@@ -5,6 +5,8 @@ export const LAG_ENTRIES = 1000
 export interface FlowLimits {
   readonly maxInflightMessages: number
   readonly maxInflightBytes: number
+  /** After so many silent ticks a follower counts as gone. */
+  readonly patienceTicks: number
 }
 
 /**
@@ -18,13 +20,14 @@ export class Progress {
   #match = 0
   #next: number
   #snapshotIndex = 0
+  #toldIndex = 0
   #paused = false
   #inflight: { readonly lastIndex: number; readonly bytes: number }[] = []
   #inflightBytes = 0
   readonly #limits: FlowLimits
 
   /** Heard from since the last check of the quorum. */
-  recentActive = true
+  wasHeard = true
   #silentTicks: number
   /** The transport lost messages for it, and nothing was heard since. */
   #isLost = false
@@ -58,6 +61,11 @@ export class Progress {
     return this.#next
   }
 
+  /** Highest index that this leader ever sent. */
+  get toldIndex(): number {
+    return this.#toldIndex
+  }
+
   get paused(): boolean {
     switch (this.#state) {
       case 'probe':
@@ -76,9 +84,14 @@ export class Progress {
 
   /** It said something. */
   heard(): void {
-    this.recentActive = true
+    this.wasHeard = true
     this.#silentTicks = 0
     this.#isLost = false
+  }
+
+  /** Heard from lately. */
+  get isActive(): boolean {
+    return this.#silentTicks <= this.#limits.patienceTicks
   }
 
   /** Messages to it may be lost. */
@@ -94,16 +107,17 @@ export class Progress {
 
   /**
    * Takes the log as fast as it grows, as far as is known, so that what it lacks now it will have in a moment.
-   * @param patienceTicks of silence; what it writes may take twice as long.
+   * What it writes may take twice as long as it may be silent.
    */
-  keepsUp(lastIndex: number, patienceTicks: number): boolean {
-    if (this.#isLost || this.#state === 'snapshot') return false
-    if (this.#silentTicks > patienceTicks || this.#stalledTicks > 2 * patienceTicks) return false
+  keepsUp(lastIndex: number): boolean {
+    if (this.#isLost || this.#state === 'snapshot' || !this.isActive) return false
+    if (this.#stalledTicks > 2 * this.#limits.patienceTicks) return false
     return this.#match === 0 || this.#match + LAG_ENTRIES >= lastIndex
   }
 
   sentAppend(entryCount: number, bytes: number): void {
     this.poke = false
+    this.#toldIndex = Math.max(this.#toldIndex, this.#next - 1 + entryCount)
     if (this.#state === 'probe') this.#paused = true
     if (this.#state !== 'replicate' || entryCount === 0) return
     this.#next += entryCount
@@ -114,6 +128,7 @@ export class Progress {
   sentSnapshot(index: number): void {
     this.#state = 'snapshot'
     this.#snapshotIndex = index
+    this.#toldIndex = Math.max(this.#toldIndex, index)
     this.#clearInflight()
   }
 

@@ -3,7 +3,7 @@ const hurryTicks = 5
 
 /** A member's sense of time, in ticks: when to campaign, when to send heartbeats, and how old a lease is. */
 export class Timers {
-  readonly electionTicks: number
+  readonly #electionTicks: number
   readonly #heartbeatTicks: number
   readonly #randomInt: (bound: number) => number
   #electionElapsed = 0
@@ -12,7 +12,7 @@ export class Timers {
 
   /** @param randomInt uniform in [0, bound). */
   constructor(electionTicks: number, heartbeatTicks: number, randomInt: (bound: number) => number) {
-    this.electionTicks = electionTicks
+    this.#electionTicks = electionTicks
     this.#heartbeatTicks = heartbeatTicks
     this.#randomInt = randomInt
     this.reset()
@@ -27,7 +27,7 @@ export class Timers {
   reset(): void {
     this.#electionElapsed = 0
     this.#heartbeatElapsed = 0
-    this.#electionTimeout = this.electionTicks + this.#randomInt(this.electionTicks)
+    this.#electionTimeout = this.#electionTicks + this.#randomInt(this.#electionTicks)
   }
 
   /** A leader was heard, or a candidate trusted; for a leader: the quorum was checked. */
@@ -43,7 +43,7 @@ export class Timers {
 
   /** Less than an election timeout has passed since then. */
   get isLeaseFresh(): boolean {
-    return this.#electionElapsed < this.electionTicks
+    return this.#electionElapsed < this.#electionTicks
   }
 
   get isElectionDue(): boolean {

@@ -236,3 +236,26 @@ test('the witness is told of nothing that the leader itself could still lose', (
   a.advance(writing)
   assert.equal(toWitness(a.ready()?.messages).length, 1)
 })
+
+test('a leader that finds its own removal in the log stays until another one has all that the witness was told', () => {
+  const net = twoAndWitness()
+  net.core('a').transferLeadership('b')
+  net.settle()
+  // It comes to the disk of the one to be removed, and no further.
+  net.delivers = ({ from, to }) => from === 'b' && to === 'a'
+  net.core('b').proposeMembership({ type: 'remove', id: 'a' })
+  net.settle()
+  net.isolate('b')
+  for (let i = 0; i < 40; i++) {
+    net.tick('a')
+    net.tick('w')
+  }
+  assert.equal(net.core('a').role, 'leader')
+  assert.ok(net.core('a').membership.members.some(({ id }) => id === 'a'))
+  net.heal()
+  net.tickAll(5)
+  assert.equal(net.core('b').role, 'leader')
+  assert.deepEqual(net.core('b').membership.removedIds, ['a'])
+  net.propose('b', 'alone with the witness')
+  assert.deepEqual(net.texts('b'), ['first', 'alone with the witness'])
+})
