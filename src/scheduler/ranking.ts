@@ -26,8 +26,8 @@ export interface Ranking {
 
 /** @param others the leaf's nodes that have a task of the service, or failures. */
 export function rankingOf(leaf: Leaf, view: RankingView, others: () => readonly NodeState[]): Ranking {
-  const { strategy, preferTogether, preferApart } = view.wanted
-  if (preferTogether.length + preferApart.length > 0) {
+  const { strategy } = view.wanted
+  if (hasWishes(view.wanted)) {
     return new LeafRanking(view, noNodes, () => [...leaf.nodes()])
   }
   if (strategy === 'random') return new RandomRanking(leaf, view)
@@ -101,7 +101,7 @@ class LeafRanking implements Ranking {
     return {
       state,
       failures: failures.get(state) ?? 0,
-      wishes: wishesMet(state, wanted),
+      wishes: hasWishes(wanted) ? wishesMet(state, wanted) : 0,
       activeOfService: this.#view.activeOf(state),
       fullness: ordersByShare(wanted.strategy) ? state.reservedShare : state.active,
     }
@@ -119,6 +119,10 @@ function* freshNodes(leaf: Leaf, view: RankingView): Generator<NodeState> {
       if (passesNow(state, view.wanted)) yield state
     }
   }
+}
+
+function hasWishes({ preferTogether, preferApart }: Requirements): boolean {
+  return preferTogether.length + preferApart.length > 0
 }
 
 /** Wishes for company that a node meets, less those that it does not. */

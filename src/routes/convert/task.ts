@@ -45,7 +45,8 @@ function encode(task: Task, networks: readonly (Network | undefined)[]): string 
   const end = {
     ...unlessEmpty('GenericResources', task.assignedGenericResources),
     ...(task.jobIteration !== undefined && { JobIteration: versionObject(task.jobIteration) }),
-    Volumes: null,
+    Volumes:
+      task.volumes?.map(({ id, source, target }) => ({ ID: id, Source: source, Target: target })) ?? null,
   }
   const attachments = task.networks.map((attachment, at) => encodeAttachment(attachment, networks[at]))
   return [
