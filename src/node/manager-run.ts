@@ -20,6 +20,7 @@ import { PeerTransport } from '../raft/transport/index.js'
 import { ObjectPersistence, encodeSnapshot, loadObjects, objectSchema } from '../store/persistence.js'
 import { Store } from '../store/store.js'
 import { DataKeyRotation, dataSealer } from './data-key-rotation.js'
+import { databaseFailure } from './damaged-database.js'
 import type { Founding } from './founding.js'
 import { dialMember } from './raft-dial.js'
 import type { NodeState, SwarmDirectory } from './state-file.js'
@@ -87,17 +88,21 @@ export class ManagerRun {
     if (dataKey === undefined)
       throw new SwarmError('Internal', 'the key file of this manager holds no data key')
     const sealer = dataSealer(dataKey, start.keys.pendingDataKey)
-    const db = await DatabaseThread.open(directory.managerDatabase, {
-      schema: [...raftLogSchema, ...objectSchema, ...eventSchema],
-      log: env.log,
-    })
+    const path = directory.managerDatabase
     try {
-      return await ManagerRun.#startOn(env, host, db, sealer, start)
+      const schema = [...raftLogSchema, ...objectSchema, ...eventSchema]
+      const db = await DatabaseThread.open(path, { schema, log: env.log })
+      try {
+        return await ManagerRun.#startOn(env, host, db, sealer, start)
+      } catch (error) {
+        await db.close()
+        throw error
+      }
     } catch (error) {
-      await db.close()
-      throw error
+      throw databaseFailure(path, error)
     }
   }
+
   static async #startOn(
     env: Env,
     host: ManagerHost,

@@ -287,7 +287,7 @@ async function recoverFromCorruption(lab: Lab, follower: ClusterNode): Promise<s
     60_000,
   )
   if (outcome.refusal === undefined) return 'recovered by itself'
-  if (!/manager\.db/.test(outcome.refusal)) {
+  if (!/^the database .*manager\.db of this manager is damaged: /.test(outcome.refusal)) {
     lab.history.report(`${follower.name}: a damaged database is refused with: ${outcome.refusal}`)
   }
   await lab.replace(follower)
