@@ -390,11 +390,11 @@ export class SwarmRun {
   }
 
   async #becomeWorker(): Promise<void> {
-    this.#isEvicted = false
     await this.#stopManager()
     this.#directory.removeManagerFiles()
     const { raftMemberId: _gone, ...state } = this.#state
     this.#state = state
+    this.#isEvicted = false
     this.#directory.writeState(state)
     await this.#keys.dropDataKeys()
     this.#env.log.info({ node: this.nodeId }, 'this node is a worker now')
@@ -404,13 +404,14 @@ export class SwarmRun {
     this.#directory.create()
     if (this.#keys.dataKey === undefined) await this.#keys.createDataKey(this.#env)
     if (this.#state.raftMemberId === undefined) this.#saveState({ raftMemberId: newId(this.#env) })
+    const { raftMemberId } = this.#state
     const founding = this.#founding
     this.#managerSide = await ManagerSide.start(this.#env, this.#directory, {
       keys: this.#keys,
       identity: certificateIdentity(this.#keys.certificate),
       state: this.#state,
       findLocalNetwork: this.#host.findLocalNetwork,
-      onRemoved: () => this.#onEvicted(),
+      onRemoved: () => this.#onEvicted(raftMemberId),
       ...(founding !== undefined && { founding }),
     })
     this.#founding = undefined
@@ -439,7 +440,7 @@ export class SwarmRun {
       },
       ended,
     )
-    if (answer === 'removed') this.#onEvicted()
+    if (answer === 'removed') this.#onEvicted(raftMemberId)
     else if (answer !== 'stopped' && answer.addr !== advertiseAddr)
       this.#saveState({ advertiseAddr: answer.addr })
   }
@@ -448,7 +449,9 @@ export class SwarmRun {
    * Raft has this node's member no more. Either the node is to be a worker, which its next certificate says;
    * or its log is of no use, and it joins anew as another member.
    */
-  #onEvicted(): void {
+  #onEvicted(raftMemberId: string | undefined): void {
+    // What is still said of a former member must not end the one that took its place.
+    if (raftMemberId !== this.#state.raftMemberId) return
     if (this.#isEvicted || this.#stopping.signal.aborted) return
     this.#isEvicted = true
     this.#env.log.warn({ node: this.nodeId }, 'this manager is no member of raft any more')
@@ -456,10 +459,10 @@ export class SwarmRun {
   }
 
   async #startAnew(): Promise<void> {
-    this.#isEvicted = false
     await this.#stopManager()
     this.#directory.removeManagerFiles()
     this.#saveState({ raftMemberId: newId(this.#env) })
+    this.#isEvicted = false
     await this.#becomeManager()
   }
 
