@@ -94,18 +94,15 @@ export class Rollout {
     this.#paused = isPaused(service)
   }
 
-  /** Whether this is still the update that the service is in. */
+  /** Whether this is still the update that the service is in, or what is left of it. */
   matches(service: Service): boolean {
-    return (
-      service.spec === this.#spec &&
-      isRollingBack(service) === this.#rollback &&
-      isPaused(service) === this.#paused
-    )
+    const isSameWay = isRollingBack(service) === this.#rollback || !isUpdating(service)
+    return service.spec === this.#spec && isSameWay && isPaused(service) === this.#paused
   }
 
   /** Something about the slot has changed. @returns whether that concerns the update. */
   touch(key: string): boolean {
-    if (!this.#active.has(key)) return false
+    if (!this.#active.has(key)) return this.#leaving.has(key)
     this.#touched.add(key)
     return true
   }
@@ -195,11 +192,15 @@ export class Rollout {
         ...(recheckAtMs === Infinity ? {} : { recheckAtMs }),
       }
     }
+    // Where a new task failed, the restart policy goes on in its place; who has to leave is still waited for.
+    const overdueAtMs = this.#overdueAtMs()
+    const leaving = overdueAtMs === Infinity ? { done: true } : { done: false, recheckAtMs: overdueAtMs }
     const nothing = { updates, waitingTaskIds, more: false }
-    if (!isUpdating(service)) return { ...nothing, done: true }
+    if (!isUpdating(service)) return { ...nothing, ...leaving }
     const stableAtMs = Math.min(this.#stableAtMs, nowMs + monitorMs)
     if (nowMs < stableAtMs) return { ...nothing, done: false, recheckAtMs: stableAtMs }
-    return { ...nothing, done: true, updateStatus: completed(service, nowMs) }
+    this.#total = 0
+    return { ...nothing, ...leaving, updateStatus: completed(service, nowMs) }
   }
 
   #activate(key: string, place: Place): void {

@@ -209,3 +209,26 @@ test('4.3 a global service stops its task on a drained node at once', async () =
   )
   await h.stop()
 })
+
+test('3.8 a drain ends also where the update fails that goes on meanwhile', async () => {
+  for (const rolledBack of [false, true]) {
+    const config = { Order: 'start-first', FailureAction: 'continue', Parallelism: 1, Monitor: 500 * ms }
+    const { h, id, a, on } = await drainable(2, config, { RollbackConfig: config })
+    h.behaviours.set('bad:1', { refuses: 'failed' })
+    await h.setAvailability(a, 'drain')
+    await h.updateService(id, withImage('bad:1'))
+    const ended = rolledBack ? 'rollback_completed' : 'completed'
+    if (rolledBack) {
+      h.behaviours.set('app:1', { refuses: 'failed' })
+      await h.rollbackService(id)
+    }
+    await h.until(ended, () => h.service(id).updateStatus?.state === ended)
+    assert.equal(on(a).length, 2)
+    await h.run(290_000)
+    assert.equal(on(a).length, 2)
+    await h.run(20_000)
+    assert.equal(on(a).length, 0)
+    assert.equal(h.service(id).updateStatus?.state, ended)
+    await h.stop()
+  }
+})
