@@ -10,7 +10,7 @@ import { fill, inventory } from '../lib/inventory.js'
 import { needs } from '../lib/needs.js'
 import { skep } from '../lib/skep-cli.js'
 
-const settleMs = 30_000
+const settleMs = 60_000
 /** Nodes that do not come back are down after four of these. */
 const quickHeartbeats = ['--dispatcher-heartbeat', '1s']
 

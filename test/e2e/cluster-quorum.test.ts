@@ -9,7 +9,7 @@ import { fill, inventory } from '../lib/inventory.js'
 import { needs } from '../lib/needs.js'
 import { skep } from '../lib/skep-cli.js'
 
-const waitMs = 40_000
+const waitMs = 60_000
 const noLeader =
   "Error response from daemon: rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.\n"
 /** A request's deadline in Docker; it must not take longer to hear that there is nobody to ask. */
