@@ -39,6 +39,8 @@ export class Rebalancer implements Loop {
   readonly #wake: () => void
   /** Services that may want moves, and when to look at them. Monotonic ms. */
   readonly #due = new Map<string, number>()
+  /** Services that move by themselves: mostly none, so that nodes that come cost nothing. */
+  readonly #automatic = new Set<string>()
   /** Tasks on the move, and their services, by ID. */
   readonly #moving = new Map<string, string>()
   /** Services whose last move failed, and until when they rest. */
@@ -57,7 +59,11 @@ export class Rebalancer implements Loop {
 
   start(view: View): void {
     this.#unread = view.tasks.list()
-    this.#markAll(view, settleMs)
+    for (const service of view.services.list()) {
+      this.#noteMode(service)
+      if (service.rebalanceRequestedMs !== undefined) this.#mark(service.id, 0)
+    }
+    this.#markAutomatic()
   }
 
   onCommit({ changes }: Commit): void {
@@ -78,7 +84,9 @@ export class Rebalancer implements Loop {
       await this.#beginMoves(signal)
     } catch (error) {
       // What was taken up is forgotten: look at everything again.
-      this.#markAll(this.#store.view, retryMs)
+      for (const service of this.#store.view.services.list()) {
+        if (this.#isWanted(service)) this.#mark(service.id, retryMs)
+      }
       throw error
     }
     this.#armTimer()
@@ -89,11 +97,12 @@ export class Rebalancer implements Loop {
   }
 
   #note(change: Change): void {
-    const { view } = this.#store
-    if (change.table === 'nodes' && isBetterNow(change.before, change.after)) this.#markAll(view, settleMs)
-    else if (change.table === 'clusters' && change.before?.spec !== change.after?.spec)
-      this.#markAll(view, settleMs)
-    else if (change.table === 'services') this.#noteService(change.id, change.before, change.after)
+    if (change.table === 'nodes' && isBetterNow(change.before, change.after)) this.#markAutomatic()
+    else if (change.table === 'clusters' && change.before?.spec !== change.after?.spec) {
+      for (const service of this.#store.view.services.list()) this.#noteMode(service)
+      this.#markAutomatic()
+    }
+    if (change.table === 'services') this.#noteService(change.id, change.before, change.after)
     else if (change.table === 'tasks') {
       if (change.after !== undefined) this.#noteMove(change.after)
       if (this.#concernsMove(change.id, change.after)) this.#dirty = true
@@ -101,13 +110,15 @@ export class Rebalancer implements Loop {
   }
 
   #noteService(id: string, before: Service | undefined, after: Service | undefined): void {
+    if (after !== undefined) this.#noteMode(after)
     if (after === undefined) {
+      this.#automatic.delete(id)
       this.#due.delete(id)
       this.#resting.delete(id)
     } else if (after.rebalanceRequestedMs !== undefined && before?.rebalanceRequestedMs === undefined) {
       this.#resting.delete(id)
       this.#mark(id, 0)
-    } else if (before !== undefined && before.spec !== after.spec && this.#isAutomatic(after)) {
+    } else if (before !== undefined && before.spec !== after.spec && this.#automatic.has(id)) {
       this.#mark(id, settleMs)
     }
   }
@@ -126,21 +137,19 @@ export class Rebalancer implements Loop {
     return task?.serviceId !== undefined && [...this.#moving.values()].includes(task.serviceId)
   }
 
-  #isAutomatic({ spec }: Service): boolean {
+  #noteMode({ id, spec }: Service): void {
     const [cluster] = this.#store.view.clusters.list()
     const { rebalance = placementOf(cluster?.spec.Labels).rebalance } = placementOf(spec.Labels)
-    return rebalance === 'auto'
+    if (rebalance === 'auto') this.#automatic.add(id)
+    else this.#automatic.delete(id)
   }
 
-  #isWanted(service: Service): boolean {
-    return service.rebalanceRequestedMs !== undefined || this.#isAutomatic(service)
+  #isWanted({ id, rebalanceRequestedMs }: Service): boolean {
+    return rebalanceRequestedMs !== undefined || this.#automatic.has(id)
   }
 
-  #markAll(view: View, delayMs: number): void {
-    for (const service of view.services.list()) {
-      if (this.#isWanted(service))
-        this.#mark(service.id, service.rebalanceRequestedMs === undefined ? delayMs : 0)
-    }
+  #markAutomatic(): void {
+    for (const id of this.#automatic) this.#mark(id, settleMs)
   }
 
   #mark(serviceId: string, delayMs: number): void {
@@ -208,7 +217,7 @@ export class Rebalancer implements Loop {
     const moves = await this.#planMoves(ready, facts, done, signal)
     if (this.#hasMoved && moves.length + this.#moving.size === 0) {
       this.#hasMoved = false
-      this.#markAll(view, settleMs)
+      this.#markAutomatic()
     }
     if (signal.aborted || moves.length + done.length === 0) return
     await this.#store.update((tx) => {
@@ -233,7 +242,7 @@ export class Rebalancer implements Loop {
     if (obstacle === undefined) return undefined
     const askedMs = service.rebalanceRequestedMs
     const isForgotten = askedMs !== undefined && this.#env.nowMs() - askedMs >= requestTimeoutMs
-    if (!obstacle.passes || (isForgotten && !this.#isAutomatic(service))) return Infinity
+    if (!obstacle.passes || (isForgotten && !this.#automatic.has(service.id))) return Infinity
     return nowMs + retryMs
   }
 
