@@ -46,7 +46,7 @@ const skepPath = fileURLToPath(new URL('../main.js', import.meta.url))
 const managerCount = 3
 const waitMs = 600_000
 const pollMs = 100
-/** Garbage of the joins is to be gone before memory is looked at. */
+/** Garbage of starts and joins is to be gone before memory is looked at. */
 const settleMs = 5000
 
 /**
@@ -63,6 +63,7 @@ export async function benchWorkers(workers: number, tell: (line: string) => void
     const [leader, ...others] = managers
     if (leader === undefined) throw new Error('no manager')
     tell(`${managerCount} managers; ${workers} workers join`)
+    await delay(settleMs)
     const emptyBytes = managers.map(({ child }) => residentBytes(child))
     const joinMs = await joinCrowd(leader.target, workers, children)
     tell(`joined in ${seconds(joinMs)}; each gets a task`)
