@@ -127,6 +127,11 @@ export class Connection {
     this.#db.pragma('wal_checkpoint(PASSIVE)')
   }
 
+  /** The same after another connection's checkpoint under way, which is waited for. */
+  finishCheckpoint(): void {
+    this.#db.pragma('wal_checkpoint(FULL)')
+  }
+
   /** The last connection to close also removes the write-ahead log. */
   close(): void {
     this.#statements.clear()

@@ -92,20 +92,25 @@ function main(): void {
   const checkpointFailed = (error: unknown) => reply({ kind: 'checkpointFailed', failure: toFailure(error) })
   const checkpointer = new Checkpointer(path, checkpointFailed)
   let pages = 0
-  let checkpoints = 0
+  let pagesSinceReset = 0
 
   /** Counts what a group adds to the log file (roughly: a page per operation, and its bytes). */
   const afterCommit = (opCount: number, blobBytes: number) => {
-    pages += opCount + Math.ceil(blobBytes / PAGE_BYTES)
-    if (pages < CHECKPOINT_PAGES || checkpointer.busy) return
+    const added = opCount + Math.ceil(blobBytes / PAGE_BYTES)
+    pages += added
+    pagesSinceReset += added
+    const isOverdue = pagesSinceReset >= CHECKPOINT_PAGES * CHECKPOINTS_PER_RESET
+    if (pages < CHECKPOINT_PAGES || (checkpointer.busy && !isOverdue)) return
     pages = 0
-    checkpoints++
-    if (checkpoints % CHECKPOINTS_PER_RESET !== 0) {
+    if (!isOverdue) {
       checkpointer.run()
       return
     }
+    pagesSinceReset = 0
     try {
-      connection.checkpoint()
+      // Where the other thread gets no processor, it must be waited for.
+      if (checkpointer.busy) connection.finishCheckpoint()
+      else connection.checkpoint()
     } catch (error) {
       checkpointFailed(error)
     }
