@@ -20,7 +20,7 @@ async function configs(node: ClusterNode): Promise<readonly Stored[]> {
 
 test(
   'clients lose nothing when daemons die, stand still, or find their database damaged',
-  { skip: needs('cli'), timeout: 400_000 },
+  { skip: needs('cli'), timeout: 600_000 },
   (t) =>
     surviveFaults(t, ['kill-leader-and-worker', 'sigstop-leader', 'corrupt-last-page'], { isolated: false }),
 )

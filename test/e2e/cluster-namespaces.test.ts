@@ -6,7 +6,7 @@ import { membership } from './membership.js'
 
 test(
   'five nodes with networks of their own, which find out their addresses by themselves',
-  { skip: needs('cli', 'netns'), timeout: 240_000 },
+  { skip: needs('cli', 'netns'), timeout: 400_000 },
   async (t) => {
     const namespaces = await Namespaces.create(5)
     t.after(() => namespaces.stop())

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { ClusterNode, TestCluster } from '../lib/cluster.js'
-import { eventually } from '../lib/eventually.js'
+import { eventually as eventuallyWithin } from '../lib/eventually.js'
 
 const daemon = 'Error response from daemon: '
 const workerText = `${daemon}This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.\n`
 const wrongTokenText = `${daemon}rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster\n`
 const alreadyText = `${daemon}This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.\n`
+
+/** However busy the machine is: what has to happen happens, and a hang is found all the same. */
+const eventually = <T>(what: string, attempt: () => T | undefined | false | Promise<T | undefined | false>) =>
+  eventuallyWithin(what, attempt, 60_000)
 
 /** A cluster of five from `swarm init` to nodes that leave and return; every text is Docker's. */
 export async function membership(t: TestContext, cluster: TestCluster): Promise<void> {
@@ -19,7 +23,6 @@ export async function membership(t: TestContext, cluster: TestCluster): Promise<
       await eventually(
         `${manager.name} to show ${lines.join(', ')}`,
         async () => (await cluster.list(cluster.nodes.indexOf(manager) + 1)).join() === lines.join(),
-        60_000,
       )
     }
   }
@@ -27,17 +30,13 @@ export async function membership(t: TestContext, cluster: TestCluster): Promise<
     eventually(
       `${node.name} to be a worker`,
       async () => (await node.docker.run(['node', 'ls'])).stderr === workerText,
-      60_000,
     )
   /** A line that somebody shows, whoever leads. */
   const back = (node: ClusterNode, from: number) =>
-    eventually(
-      `${node.name} to have a vote`,
-      async () =>
-        (await cluster.list(from)).some((line) =>
-          [`${node.name} ready active reachable`, `${node.name} ready active leader`].includes(line),
-        ),
-      60_000,
+    eventually(`${node.name} to have a vote`, async () =>
+      (await cluster.list(from)).some((line) =>
+        [`${node.name} ready active reachable`, `${node.name} ready active leader`].includes(line),
+      ),
     )
   const invitation = (role: string, token: string, { clusterAddr }: ClusterNode) =>
     `To add a ${role} to this swarm, run the following command:\n\n    docker swarm join --token ${token} ${clusterAddr}\n\n`
@@ -178,10 +177,8 @@ export async function membership(t: TestContext, cluster: TestCluster): Promise<
     const [number, from] = lines.some((line) => /^node-1 .* leader$/.test(line)) ? [2, 3] : [1, 2]
     const { name, skepd } = cluster.node(number)
     await skepd.kill()
-    await eventually(
-      `${name} to be unreachable`,
-      async () => (await cluster.list(from)).includes(`${name} down active unreachable`),
-      60_000,
+    await eventually(`${name} to be unreachable`, async () =>
+      (await cluster.list(from)).includes(`${name} down active unreachable`),
     )
     const { docker } = cluster.node(from)
     assert.equal(
