@@ -57,7 +57,8 @@ const failing = [
   'nobody.knows==x',
   'nobody.knows!=x',
 ]
-for (const expression of holding) test(`11.1 holds: ${expression}`, () => assert.equal(matches(expression), true))
+for (const expression of holding)
+  test(`11.1 holds: ${expression}`, () => assert.equal(matches(expression), true))
 for (const expression of failing)
   test(`11.1 does not hold: ${expression}`, () => assert.equal(matches(expression), false))
 
