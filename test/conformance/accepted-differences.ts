@@ -187,16 +187,6 @@ export const acceptedDifferences: readonly AcceptedDifference[] = [
   },
 ]
 
-/** Steps that Skep cannot go yet: not run against it. A row of docs/differences.md carries the name. */
-export const notYet: { readonly name: string; readonly reason: string; readonly steps: readonly string[] }[] =
-  [
-    {
-      name: 'jobs-do-not-run-yet',
-      reason: 'Services in a job mode are kept, but get no tasks yet.',
-      steps: ['jobs with status', 'tasks of a job'],
-    },
-  ]
-
 /** The accepted difference that `difference` is an instance of. */
 export function acceptedAs(difference: Difference): AcceptedDifference | undefined {
   return acceptedDifferences.find(
