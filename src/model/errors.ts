@@ -37,3 +37,8 @@ export function clusterError(code: ErrorCode, description: string, options?: Err
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** Whether the one that was asked may be busy or about to start, or another one may answer. */
+export function isPassing(error: unknown): error is SwarmError {
+  return error instanceof SwarmError && (error.code === 'Unavailable' || error.code === 'DeadlineExceeded')
+}

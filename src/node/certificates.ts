@@ -13,7 +13,7 @@ import {
 import type { KeyObject } from 'node:crypto'
 import Value from 'typebox/value'
 import { sleep, type Env } from '../env/env.js'
-import { SwarmError, clusterError } from '../model/errors.js'
+import { SwarmError, clusterError, isPassing } from '../model/errors.js'
 import { IssuedCertificateSchema, type IssuedCertificate } from '../manager/ca-server.js'
 import type { HostPort } from './addresses.js'
 import { callNode } from './cluster-calls.js'
@@ -126,9 +126,7 @@ async function insist<T>(env: Env, signal: AbortSignal, call: () => Promise<T>):
     try {
       return await call()
     } catch (error) {
-      const isPassing =
-        error instanceof SwarmError && ['Unavailable', 'DeadlineExceeded'].includes(error.code)
-      if (!isPassing || attempt === attempts) throw error
+      if (!isPassing(error) || attempt === attempts) throw error
       env.log.info({ err: error.message, attempt }, 'no manager answers; asking again')
     }
     await sleep(env, betweenAttemptsMs, signal)

@@ -1,5 +1,6 @@
 import type { Env } from '../env/env.js'
-import { defaultClusterPort, parseHostPort, type HostPort } from './addresses.js'
+import { clusterError, isPassing, type SwarmError } from '../model/errors.js'
+import { defaultClusterPort, formatHostPort, parseHostPort, type HostPort } from './addresses.js'
 
 export interface RemoteManager {
   readonly nodeId: string
@@ -60,6 +61,26 @@ export class Remotes {
     let at = this.#env.randomInt(Math.max(1, total))
     const chosen = choices.find(({ weight }) => (at -= weight) < 0) ?? choices[0]
     return chosen === undefined ? undefined : parseHostPort(chosen.addr, defaultClusterPort)
+  }
+
+  /**
+   * Calls one manager after another, as `pick` names them, until one answers.
+   * @throws {SwarmError} what the answer was; Unavailable when there was none.
+   */
+  async ask<T>(call: (address: HostPort) => Promise<T>, pick = () => this.pick()): Promise<T> {
+    let last: SwarmError | undefined
+    for (let left = Math.max(1, this.#managers.length); left > 0; left--) {
+      const address = pick()
+      if (address === undefined) break
+      try {
+        return await call(address)
+      } catch (error) {
+        if (!isPassing(error)) throw error
+        this.failed(formatHostPort(address))
+        last = error
+      }
+    }
+    throw last ?? clusterError('Unavailable', 'no manager is known')
   }
 
   hasFailed(addr: string): boolean {

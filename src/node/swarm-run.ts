@@ -14,7 +14,7 @@ import {
 import { sleep, type Env } from '../env/env.js'
 import { newId } from '../env/id.js'
 import type { Executor } from '../executor/interface.js'
-import { SwarmError, clusterError, errorText } from '../model/errors.js'
+import { SwarmError, errorText } from '../model/errors.js'
 import type { IssuedCertificate } from '../manager/ca-server.js'
 import type { Manager } from '../manager/manager.js'
 import { webSocketConnection, type Connection, type SessionMessage } from '../wire/index.js'
@@ -204,25 +204,17 @@ export class SwarmRun {
     args: unknown,
     options: { readonly timeoutMs?: number; readonly othersOnly?: boolean } = {},
   ): Promise<unknown> {
-    let last: SwarmError | undefined
-    for (let left = Math.max(1, this.#remotes.managers.length); left > 0; left--) {
-      const address = options.othersOnly === true ? this.#remotes.pick(this.nodeId) : this.#pick()
-      if (address === undefined) break
-      try {
-        const { timeoutMs } = options
+    const { timeoutMs } = options
+    return this.#remotes.ask(
+      async (address) => {
         const { result } = await callNode(this.#env, this.#reachable(address), name, args, {
           ...this.#callOptions(name),
           ...(timeoutMs !== undefined && { timeoutMs }),
         })
         return result
-      } catch (error) {
-        if (!(error instanceof SwarmError) || !['Unavailable', 'DeadlineExceeded'].includes(error.code))
-          throw error
-        this.#remotes.failed(formatHostPort(address))
-        last = error
-      }
-    }
-    throw last ?? clusterError('Unavailable', 'no manager is known')
+      },
+      () => (options.othersOnly === true ? this.#remotes.pick(this.nodeId) : this.#pick()),
+    )
   }
 
   /** A leader asks itself, and needs no valid certificate for that. */

@@ -1,6 +1,6 @@
 import { generateKey } from '../../ca/index.js'
 import { sleep, type Env } from '../../env/env.js'
-import { SwarmError, errorText } from '../../model/errors.js'
+import { errorText, isPassing } from '../../model/errors.js'
 import type { HostPort } from '../../node/addresses.js'
 import { chooseNodes, type Chaos } from './chaos.js'
 import { findSwarm, join, type Member, type SwarmToJoin } from './cluster-access.js'
@@ -120,9 +120,7 @@ export class Crowd {
       try {
         return await call()
       } catch (error) {
-        const isPassing =
-          error instanceof SwarmError && ['Unavailable', 'DeadlineExceeded'].includes(error.code)
-        if (!isPassing || attempt === attempts) throw error
+        if (!isPassing(error) || attempt === attempts) throw error
         this.#env.log.info({ err: error.message, attempt }, 'no manager answers; asking again')
       }
       await sleep(this.#env, delayMs / 2 + this.#env.randomInt(delayMs / 2), signal)

@@ -10,9 +10,8 @@ import {
   type KeyReadWriter,
 } from '../../ca/index.js'
 import type { Env } from '../../env/env.js'
-import { clusterError, errorText, SwarmError } from '../../model/errors.js'
+import { errorText } from '../../model/errors.js'
 import type { NodeDescription } from '../../model/spec/index.js'
-import { formatHostPort } from '../../node/addresses.js'
 import { bind } from '../../node/bind.js'
 import { CertificateRenewer } from '../../node/certificate-renewer.js'
 import { certificateCall, readIssued } from '../../node/certificates.js'
@@ -272,22 +271,11 @@ export class Witness {
    * @throws {SwarmError} what the answer was; Unavailable when there was none.
    */
   async #callManagers(name: string, args: unknown): Promise<unknown> {
-    let last: SwarmError | undefined
-    for (let left = Math.max(1, this.#remotes.managers.length); left > 0; left--) {
-      const address = this.#remotes.pick()
-      if (address === undefined) break
-      try {
-        const tls = clientTlsOptions(this.#keys.credentials)
-        const { result } = await callNode(this.#env, address, name, args, { tls })
-        return result
-      } catch (error) {
-        if (!(error instanceof SwarmError) || !['Unavailable', 'DeadlineExceeded'].includes(error.code))
-          throw error
-        this.#remotes.failed(formatHostPort(address))
-        last = error
-      }
-    }
-    throw last ?? clusterError('Unavailable', 'no manager is known')
+    return this.#remotes.ask(async (address) => {
+      const tls = clientTlsOptions(this.#keys.credentials)
+      const { result } = await callNode(this.#env, address, name, args, { tls })
+      return result
+    })
   }
 
   // ---- Files

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
-import { Worker } from 'node:worker_threads'
+import { playSeeds } from '../../lib/seed-workers.js'
 import { runHistory } from './history.js'
 import type { Share } from './seed-worker.js'
 
@@ -10,27 +9,8 @@ const firstSeed = Number(process.env['SKEP_SIM_FIRST_SEED'] ?? 1)
 
 /** Plays `count` seeds, each core its share. Rejects with the first failure, which names its seed. */
 async function playAll(kind: Share['kind'], count: number): Promise<void> {
-  const step = Math.max(1, Math.min(availableParallelism(), count))
-  let played = 0
-  const workers = Array.from({ length: step }, (_, share) => {
-    const workerData: Share = { kind, first: firstSeed + share, end: firstSeed + count, step }
-    const worker = new Worker(new URL('./seed-worker.js', import.meta.url), { workerData })
-    worker.on('message', () => played++)
-    return worker
-  })
-  const ended = workers.map(
-    (worker) =>
-      new Promise<void>((resolve, reject) => {
-        worker.once('error', reject)
-        worker.once('exit', () => resolve())
-      }),
-  )
-  try {
-    await Promise.all(ended)
-  } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()))
-  }
-  assert.equal(played, count)
+  const played = await playSeeds(new URL('./seed-worker.js', import.meta.url), firstSeed, count, { kind })
+  assert.equal(played.length, count)
 }
 
 const from = `from seed ${firstSeed}`

@@ -1,13 +1,11 @@
 import { parentPort as port, workerData } from 'node:worker_threads'
+import type { SeedShare } from '../../lib/seed-workers.js'
 import { runHistory } from './history.js'
 import { runUpdates } from './updates.js'
 
 /** Which histories a worker plays: every `step`th seed. */
-export interface Share {
+export interface Share extends SeedShare {
   readonly kind: 'histories' | 'real loops' | 'updates'
-  readonly first: number
-  readonly end: number
-  readonly step: number
 }
 
 const { kind, first, end, step } = workerData as Share

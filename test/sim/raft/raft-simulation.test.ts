@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
-import { Worker } from 'node:worker_threads'
+import { playSeeds } from '../../lib/seed-workers.js'
 import type { Oracle } from './oracle.js'
 import { simulate } from './simulation.js'
 
@@ -10,36 +9,11 @@ const FIRST_SEED = Number(process.env['SKEP_SIM_FIRST_SEED'] ?? 1)
 
 type Counts = Oracle['counts']
 
-/** Runs all seeds, each core its share. Rejects with the first failure. */
-async function simulateAll(first: number, end: number): Promise<Counts[]> {
-  const step = Math.max(1, Math.min(availableParallelism(), end - first))
-  const all: Counts[] = []
-  const workers = Array.from({ length: step }, (_, share) => {
-    const workerData = { first: first + share, end, step }
-    const worker = new Worker(new URL('./seed-worker.js', import.meta.url), { workerData })
-    worker.on('message', ({ counts }: { readonly counts: Counts }) => all.push(counts))
-    return worker
-  })
-  const ended = workers.map(
-    (worker) =>
-      new Promise<void>((resolve, reject) => {
-        worker.once('error', reject)
-        worker.once('exit', () => resolve())
-      }),
-  )
-  try {
-    await Promise.all(ended)
-  } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()))
-  }
-  return all
-}
-
 test(`${SEEDS} seeds: no rule of raft is broken, and every cluster recovers`, async (t) => {
-  const all = await simulateAll(FIRST_SEED, FIRST_SEED + SEEDS)
+  const all = await playSeeds(new URL('./seed-worker.js', import.meta.url), FIRST_SEED, SEEDS)
   assert.equal(all.length, SEEDS)
   const totals: Record<string, number> = {}
-  for (const counts of all) {
+  for (const { counts } of all as readonly { readonly counts: Counts }[]) {
     for (const [name, count] of Object.entries(counts)) totals[name] = (totals[name] ?? 0) + count
   }
   t.diagnostic(JSON.stringify({ firstSeed: FIRST_SEED, ...totals }))
